@@ -1,0 +1,4 @@
+//! The API on the Unix socket: HTTP/1.1 and JSON, so that `curl --unix-socket` works.
+
+/// The JSON shapes of requests and answers.
+pub mod types;

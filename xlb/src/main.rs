@@ -1,0 +1,2 @@
+//! The `xlb` command.
+fn main() {}

@@ -6,7 +6,7 @@
 //! - Addresses, ports and VLAN tags are *raw*: the bytes of the packet, read as an integer of the
 //!   machine (`u32::from_ne_bytes(octets)`), so that the program compares and stores them without
 //!   swapping. IPv4 addresses take the first of four words and leave the others zero.
-//! - [`Hot`], [`Targets`], [`Replies4`] and [`Replies6`] are sections of zeroed global data, which
+//! - [`Hot`], [`Targets`], [`Replies4`], [`Replies6`] and [`Refused`] are sections of zeroed global data, which
 //!   the kernel keeps as array maps of one element. The program addresses them directly, with no
 //!   lookup at all; the agent maps them into its memory (`BPF_F_MMAPABLE`) and writes them there.
 //!   Linux 5.15 limits such a value to 4 MiB.
@@ -133,6 +133,17 @@ pub struct Reply {
     pub ifindex: u32,
 }
 
+/// Capacity of the trie `DIRECT`.
+pub const DIRECT_ENTRIES: u32 = 65_536;
+/// Capacity of the maps `DEVICES` and `EGRESS`.
+pub const DEVICES: u32 = 4096;
+/// Default capacity of the map `FLOWS`; set when it is made.
+pub const DEFAULT_FLOWS: u32 = 262_144;
+/// Default capacity of the map `PENDING`; set when it is made.
+pub const DEFAULT_PENDING: u32 = 65_536;
+/// Default capacity of the map `SLOTS`, in slots; set when it is made.
+pub const DEFAULT_SLOT_CAPACITY: u32 = 4 << 20;
+
 /// Flag of [`Reply`]: some clients talk to this backend directly; ask the list of prefixes.
 pub const REPLY_DIRECT: u16 = 1;
 
@@ -258,6 +269,10 @@ pub type Replies4 = [[Reply4; REPLY_ENTRIES]; 2];
 /// The section `.bss.replies6`, by half.
 pub type Replies6 = [[Reply6; REPLY_ENTRIES]; 2];
 
+/// The section `.bss.refused`, by service id: when, in jiffies, a flow of it last found no room in
+/// `FLOWS` or `PENDING`. Live, written by the program alone.
+pub type Refused = [u64; SERVICES];
+
 /// Element of the map `SLOTS`: [`crate::slot::SlotWord`]s, each live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -303,8 +318,18 @@ pub struct CachedHop {
     pub ingress: u32,
     /// One of [`cached`].
     pub outcome: u32,
+    /// What [`source_tag`] makes of the source address: policy routing may depend on it.
+    pub source: u64,
     /// Where to, if the outcome is [`cached::FORWARD`].
     pub hop: Hop,
+}
+
+/// Stands for a source address in [`CachedHop::source`].
+///
+/// Sources are VIPs, or none, so that the few bits of this are enough to tell them apart.
+#[inline(always)]
+pub const fn source_tag(address: [u32; 4]) -> u64 {
+    crate::index::word_pair(address[0] ^ address[2], address[1] ^ address[3])
 }
 
 /// Values of [`CachedHop::outcome`].
@@ -313,10 +338,10 @@ pub mod cached {
     pub const FORWARD: u32 = 1;
     /// The kernel must do it: no neighbour yet, or an interface that XDP can't send from.
     pub const HAND_UP: u32 = 2;
-    /// The address is this node's own.
-    pub const LOCAL: u32 = 3;
-    /// There is no route.
-    pub const NO_ROUTE: u32 = 4;
+    /// The kernel would not forward it: the address is this node's own, or there is no route.
+    pub const NOT_FORWARDED: u32 = 3;
+    /// A route says that such packets must not go anywhere.
+    pub const PROHIBITED: u32 = 4;
 }
 
 /// Value of the map `EGRESS`, by interface index: how to send from that interface.
@@ -412,7 +437,7 @@ const _: () = {
     assert!(size_of::<Target>() == 64);
     assert!(size_of::<SlotLine>() == 64);
     assert!(size_of::<TargetCounters>() == 64);
-    assert!(size_of::<CachedHop>() == 72);
+    assert!(size_of::<CachedHop>() == 80);
     assert!(size_of::<Egress>() == 20);
     assert!(size_of::<DirectKey>() == 20);
     assert!(size_of::<FlowKey>() == 20);

@@ -23,6 +23,9 @@ pub mod toeplitz;
 /// Slots: from a hash to a slot word, and what a slot word says.
 pub mod slot;
 
+/// The slot automaton: where the packets of a slot go whose backend changes.
+pub mod automaton;
+
 /// Incremental Internet checksums.
 pub mod checksum;
 

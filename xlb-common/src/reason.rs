@@ -56,7 +56,7 @@ reasons! {
     Fragment = 3, "fragment", Pass;
     /// An IPv6 extension header that is not walked, or more of them than the bound.
     ExtensionHeader = 4, "extension-header", Pass;
-    /// From a backend's service port to this node itself: a health check's answer, say.
+    /// From a backend to this node itself, as a health check's answer is, or to where no route leads.
     ToNode = 5, "to-node", Pass;
     /// A connection that a backend itself opens from its service port.
     BackendsOwn = 6, "backends-own", Pass;
@@ -80,16 +80,14 @@ reasons! {
     Martian = 37, "martian", Drop;
     /// From a backend's address, but not through the interface that its replies come from.
     Spoofed = 38, "spoofed", Drop;
-    /// There is no route to the client or the backend.
-    NoRoute = 39, "no-route", Drop;
+    /// A route forbids packets to the client or the backend.
+    Prohibited = 39, "prohibited", Drop;
     /// The kernel would not take the packet for the interface that it was redirected to.
     RedirectFailed = 40, "redirect-failed", Drop;
     /// No room in the frame for the next hop's VLAN tag.
     NoHeadroom = 41, "no-headroom", Drop;
-    /// The IP header says more bytes than the frame has.
-    Truncated = 42, "truncated", Drop;
     /// A table of the program is smaller than the control plane thinks: please report it.
-    Internal = 43, "internal", Drop;
+    Internal = 42, "internal", Drop;
 }
 
 impl Reason {

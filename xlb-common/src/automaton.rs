@@ -254,7 +254,7 @@ mod tests {
 
     const OLD: u16 = 1;
     const NEW: u16 = 2;
-    const KEY: FlowKey = FlowKey { client: [9, 0, 0, 0], port: 7, service: 3 };
+    const KEY: FlowKey = FlowKey { client: [9, 0], port: 7, service: 3, reserved: 0 };
     const MOVING: SlotWord = SlotWord::moving(OLD, NEW, false);
     const HOLDING: SlotWord = SlotWord::moving(OLD, NEW, true);
     const SETTLED: SlotWord = SlotWord::settled(NEW);

@@ -5,8 +5,8 @@
 //! - Every struct is `repr(C)`, has no implicit padding and a size that is checked below.
 //! - Addresses, ports and VLAN tags are *raw*: the bytes of the packet, read as an integer of the
 //!   machine (`u32::from_ne_bytes(octets)`), so that the program compares and stores them without
-//!   swapping. IPv4 addresses take the first of four words and leave the others zero.
-//! - [`Hot`], [`Targets`], [`Replies4`], [`Replies6`] and [`Refused`] are sections of zeroed global data, which
+//!   swapping. See [`Address`].
+//! - [`Hot`], [`Targets`], [`NearSlots`], [`Replies4`], [`Replies6`] and [`Refused`] are sections of zeroed global data, which
 //!   the kernel keeps as array maps of one element. The program addresses them directly, with no
 //!   lookup at all; the agent maps them into its memory (`BPF_F_MMAPABLE`) and writes them there.
 //!   Linux 5.15 limits such a value to 4 MiB.
@@ -64,6 +64,12 @@ pub mod control {
     pub const SEED_SHIFT: u32 = 32;
 }
 
+/// An address, raw: the two halves of an IPv6 address, or an IPv4 address and zero.
+///
+/// Halves, because the kernel wants the program's stack to be accessed aligned, and whole words are
+/// what a compiler makes of two neighbouring half words.
+pub type Address = [u64; 2];
+
 /// What a packet reads first.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
@@ -87,7 +93,7 @@ pub struct Control {
 pub struct Service {
     /// The Toeplitz hash of the VIP and its port, with zeroes for the client.
     pub hash: u32,
-    /// The service's first slot in the slot map; a multiple of [`SLOTS_PER_LINE`].
+    /// The service's first slot; a multiple of [`SLOTS_PER_LINE`].
     pub first_slot: u32,
     /// How many slots the service has.
     pub slots: u32,
@@ -141,7 +147,11 @@ pub const DEVICES: u32 = 4096;
 pub const DEFAULT_FLOWS: u32 = 262_144;
 /// Default capacity of the map `PENDING`; set when it is made.
 pub const DEFAULT_PENDING: u32 = 65_536;
-/// Default capacity of the map `SLOTS`, in slots; set when it is made.
+/// Slots in the section `.bss.slots`, which are read without a lookup: fifteen services of the
+/// default size. It is as large as Linux 5.15 allows.
+pub const NEAR_SLOTS: u32 = 1 << 20;
+/// Default number of slots in all: those in the section and those in the map `SLOTS`, whose size is
+/// set when it is made.
 pub const DEFAULT_SLOT_CAPACITY: u32 = 4 << 20;
 
 /// Flag of [`Reply`]: some clients talk to this backend directly; ask the list of prefixes.
@@ -213,9 +223,9 @@ impl Hop {
 #[repr(C, align(64))]
 pub struct Target {
     /// The VIP, raw.
-    pub vip: [u32; 4],
+    pub vip: Address,
     /// The backend's address, raw.
-    pub backend: [u32; 4],
+    pub backend: Address,
     /// The service's port, raw.
     pub vip_port: u16,
     /// The backend's port, raw.
@@ -273,7 +283,10 @@ pub type Replies6 = [[Reply6; REPLY_ENTRIES]; 2];
 /// `FLOWS` or `PENDING`. Live, written by the program alone.
 pub type Refused = [u64; SERVICES];
 
-/// Element of the map `SLOTS`: [`crate::slot::SlotWord`]s, each live.
+/// The section `.bss.slots`: the first [`NEAR_SLOTS`] slots' [`crate::slot::SlotWord`]s, each live.
+pub type NearSlots = [u32; NEAR_SLOTS as usize];
+
+/// Element of the map `SLOTS`, which holds the slots from [`NEAR_SLOTS`] on: words, each live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct SlotLine {
@@ -308,8 +321,8 @@ pub const REASONS: usize = 64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct CachedHop {
-    /// Destination address, raw.
-    pub address: [u32; 4],
+    /// Destination address.
+    pub address: Address,
     /// [`Control::generation`] when the entry was written, plus one: zero is never valid.
     pub generation: u64,
     /// Time in jiffies when the entry ends.
@@ -328,8 +341,8 @@ pub struct CachedHop {
 ///
 /// Sources are VIPs, or none, so that the few bits of this are enough to tell them apart.
 #[inline(always)]
-pub const fn source_tag(address: [u32; 4]) -> u64 {
-    crate::index::word_pair(address[0] ^ address[2], address[1] ^ address[3])
+pub const fn source_tag(address: Address) -> u64 {
+    address[0] ^ address[1]
 }
 
 /// Values of [`CachedHop::outcome`].
@@ -366,7 +379,7 @@ pub struct Egress {
 pub struct DirectKey {
     /// The target whose backend sent the packet; always matched whole.
     pub target: u32,
-    /// The client's address, raw; IPv4 in the first word.
+    /// The client's address, raw, in words; IPv4 in the first. (The trie's key is packed.)
     pub address: [u32; 4],
 }
 
@@ -374,12 +387,14 @@ pub struct DirectKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey {
-    /// The client's address, raw.
-    pub client: [u32; 4],
+    /// The client's address.
+    pub client: Address,
     /// The client's port, raw.
     pub port: u16,
     /// [`Service::id`], which stands for VIP, port and protocol.
     pub service: u16,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Value of the map `FLOWS`: where a live flow of a watched slot goes.
@@ -411,18 +426,30 @@ pub struct Pending {
 }
 
 /// The section `.bss.bench`: what the benchmark's wrapper writes into a frame before each run.
-#[derive(Clone, Copy, Debug)]
+///
+/// In pieces that no field of a header straddles: a load that spans two recent stores waits for
+/// both, which a packet that a NIC has written does not cost.
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 pub struct Bench {
-    /// The frame's first bytes.
-    pub template: [u64; 16],
+    /// The Ethernet header, and two bytes of nothing.
+    pub ethernet: [u64; 2],
+    /// The first bytes of the IP packet.
+    pub packet: [u64; BENCH_WORDS],
+    /// Which word of `packet` differs from flow to flow.
+    pub varied_word: u32,
+    /// How far the flow's number is shifted in it.
+    pub varied_shift: u32,
     /// The number of flows less one; the number is a power of two.
     pub flow_mask: u32,
-    /// Where the varied address word is: an offset into the frame.
-    pub address_offset: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Live: counts frames.
     pub counter: u64,
 }
+
+/// Words of the IP packet that the benchmark's wrapper restores.
+pub const BENCH_WORDS: usize = 8;
 
 const _: () = {
     assert!(size_of::<Control>() == 64);
@@ -440,12 +467,13 @@ const _: () = {
     assert!(size_of::<CachedHop>() == 80);
     assert!(size_of::<Egress>() == 20);
     assert!(size_of::<DirectKey>() == 20);
-    assert!(size_of::<FlowKey>() == 20);
+    assert!(size_of::<FlowKey>() == 24);
     assert!(size_of::<Flow>() == 16);
     assert!(size_of::<Pending>() == 24);
     // Linux 5.15's limit for an array's value.
     assert!(size_of::<Hot>() <= 4 << 20);
     assert!(size_of::<Targets>() <= 4 << 20);
+    assert!(size_of::<NearSlots>() <= 4 << 20);
     assert!(size_of::<Replies4>() <= 4 << 20);
     assert!(size_of::<Replies6>() <= 4 << 20);
 };

@@ -6,6 +6,8 @@
 //! contribute. So there is a table of 256 words for each of the 36 positions, the destination's
 //! share is computed once for each service, and a packet pays for its client's bytes only.
 
+use crate::layout::Address;
+
 /// Bytes of a key: 36 of input and 4 for the last window.
 pub const KEY_BYTES: usize = 40;
 /// A key, in the order in which NICs take it.
@@ -89,22 +91,19 @@ pub fn vip4(tables: &Tables, address: u32, port: u16) -> u32 {
     share(tables, v4::VIP, address.to_ne_bytes()) ^ share(tables, v4::VIP_PORT, port.to_ne_bytes())
 }
 
-/// The client's share, IPv6. `address` and `port` are raw.
+/// The client's share, IPv6. `port` is raw.
 #[inline(always)]
-pub fn client6(tables: &Tables, address: [u32; 4], port: u16) -> u32 {
+pub fn client6(tables: &Tables, address: Address, port: u16) -> u32 {
     share(tables, v6::CLIENT, address[0].to_ne_bytes())
-        ^ share(tables, v6::CLIENT + 4, address[1].to_ne_bytes())
-        ^ share(tables, v6::CLIENT + 8, address[2].to_ne_bytes())
-        ^ share(tables, v6::CLIENT + 12, address[3].to_ne_bytes())
+        ^ share(tables, v6::CLIENT + 8, address[1].to_ne_bytes())
         ^ share(tables, v6::CLIENT_PORT, port.to_ne_bytes())
 }
 
-/// The service's share, IPv6. `address` and `port` are raw.
-pub fn vip6(tables: &Tables, address: [u32; 4], port: u16) -> u32 {
-    address.iter().enumerate().fold(
-        share(tables, v6::VIP_PORT, port.to_ne_bytes()),
-        |hash, (i, word)| hash ^ share(tables, v6::VIP + 4 * i, word.to_ne_bytes()),
-    )
+/// The service's share, IPv6. `port` is raw.
+pub fn vip6(tables: &Tables, address: Address, port: u16) -> u32 {
+    share(tables, v6::VIP, address[0].to_ne_bytes())
+        ^ share(tables, v6::VIP + 8, address[1].to_ne_bytes())
+        ^ share(tables, v6::VIP_PORT, port.to_ne_bytes())
 }
 
 #[cfg(test)]
@@ -139,9 +138,9 @@ mod tests {
         hash
     }
 
-    fn raw6(address: &str) -> [u32; 4] {
+    fn raw6(address: &str) -> Address {
         let octets = address.parse::<Ipv6Addr>().unwrap().octets();
-        std::array::from_fn(|i| u32::from_ne_bytes(octets[4 * i..4 * i + 4].try_into().unwrap()))
+        std::array::from_fn(|i| u64::from_ne_bytes(octets[8 * i..8 * i + 8].try_into().unwrap()))
     }
 
     fn raw4(address: &str) -> u32 {
@@ -198,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn shares_add_up_to_the_definition_ipv6(src: [u32; 4], dst: [u32; 4], sp: u16, dp: u16) {
+        fn shares_add_up_to_the_definition_ipv6(src: Address, dst: Address, sp: u16, dp: u16) {
             let t = tables(&STANDARD_KEY);
             let mut input = Vec::new();
             for word in src.iter().chain(&dst) {

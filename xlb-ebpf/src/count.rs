@@ -16,6 +16,13 @@ pub fn verdict(reason: Reason) -> u32 {
     }
 }
 
+/// Counts a packet under the reason with this id, which is one to pass it for.
+#[inline(always)]
+pub fn pass(reason: u32) -> u32 {
+    count(reason);
+    xdp_action::XDP_PASS
+}
+
 /// One copy of the code for all the reasons: none of them is on the hot path.
 #[inline(never)]
 fn count(reason: u32) {

@@ -6,24 +6,35 @@ use xlb_common::automaton::{self, Kind, Tables};
 use xlb_common::layout::{Flow, FlowKey, Pending, SERVICES, Service, TARGETS};
 use xlb_common::slot::SlotWord;
 
-use crate::family::{ACK, FIN, Family, Packet, RST, SYN, TCP};
+use crate::family::{ACK, FIN, Family, Packet, RST, SYN, TCP, Transport};
 use crate::maps::{FLOWS, HOT, PENDING, REFUSED, TARGET};
 
 /// Where a packet of a watched slot goes.
 #[inline(always)]
-pub fn follow<F: Family>(packet: &Packet, service: &Service, word: SlotWord) -> u16 {
-    let key =
-        FlowKey { client: F::source(packet), port: packet.source_port(), service: service.id };
-    let flags = if packet.protocol == TCP { u64::from(packet.flags()) } else { DATAGRAM };
-    ask(word.0, &key, flags << 32 | u64::from(packet.sequence()))
+pub fn follow<F: Family, T: Transport>(packet: &Packet<T>, service: &Service, word: SlotWord) -> u16 {
+    let key = FlowKey {
+        client: F::source(packet),
+        port: packet.source_port(),
+        service: service.id,
+        reserved: 0,
+    };
+    let flags = if T::PROTOCOL == TCP { u64::from(packet.flags()) } else { DATAGRAM };
+    xlb_follow(word.0, &key, flags << 32 | u64::from(packet.sequence())) as u16
 }
 
 /// Stands in for the flags of a packet that is not TCP.
 const DATAGRAM: u64 = 1 << 8;
 
-/// Not inlined: the hot path must not pay for it in registers and stack.
+/// A global function: the verifier looks at it once, and the hot path does not pay for it in
+/// registers and stack.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn ask(word: u32, key: &FlowKey, packet: u64) -> u16 {
+pub extern "C" fn xlb_follow(word: u32, key: *const FlowKey, packet: u64) -> u32 {
+    // SAFETY: the verifier allows for a null pointer; there is none. The tables want the key on
+    // this function's own stack.
+    let Some(&key) = (unsafe { key.as_ref() }) else {
+        return 0;
+    };
     let sequence = packet as u32;
     let flags = (packet >> 32) as u8;
     let kind = if packet >> 32 & DATAGRAM != 0 {
@@ -37,7 +48,7 @@ fn ask(word: u32, key: &FlowKey, packet: u64) -> u16 {
     let now = unsafe { bpf_jiffies64() };
     // The cache's lifetime is the one constant of time that the program has: two seconds.
     let second = HOT.get().control.cache_jiffies / 2;
-    automaton::follow(&mut Maps, SlotWord(word), key, kind, now, second)
+    automaton::follow(&mut Maps, SlotWord(word), &key, kind, now, second).into()
 }
 
 struct Maps;

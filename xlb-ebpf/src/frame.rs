@@ -3,8 +3,9 @@
 use aya_ebpf::bindings::xdp_md;
 use xlb_common::reason::Reason;
 
-use crate::count::verdict;
-use crate::family::{Ipv4, Ipv6};
+use crate::count::{pass, verdict};
+use crate::family::{Family, Headers, Ipv4, Ipv6, Packet, TCP, Tcp, Transport, UDP, Udp};
+use crate::unusual::{Place, xlb_locate};
 use crate::{reply, request};
 
 /// Bytes of an Ethernet header without tags.
@@ -12,8 +13,8 @@ pub const ETHERNET: usize = 14;
 /// Ethertypes, raw.
 pub const IPV4: u16 = 0x0800u16.to_be();
 pub const IPV6: u16 = 0x86ddu16.to_be();
-const VLAN: u16 = 0x8100u16.to_be();
-const QINQ: u16 = 0x88a8u16.to_be();
+pub const VLAN: u16 = 0x8100u16.to_be();
+pub const QINQ: u16 = 0x88a8u16.to_be();
 
 /// The frame that the program was called for.
 #[derive(Clone, Copy)]
@@ -54,50 +55,78 @@ pub unsafe fn store<T>(address: usize, value: T) {
 pub fn receive<const PIECES: bool>(ctx: *mut xdp_md) -> u32 {
     // SAFETY: the kernel hands a valid context over.
     let (start, end) = unsafe { ((*ctx).data as usize, (*ctx).data_end as usize) };
-    if start + ETHERNET > end {
+    let frame = Frame { ctx, start, end, tag_bytes: 0 };
+    let network = start + ETHERNET;
+    if network + Ipv4::HEADER <= end {
+        // SAFETY: checked above.
+        let ethertype: u16 = unsafe { load(start + 12) };
+        if ethertype == IPV4 {
+            if let Some(headers) = Ipv4::plain(network) {
+                return family::<Ipv4, PIECES>(&frame, headers);
+            }
+        } else if ethertype == IPV6
+            && network + Ipv6::HEADER <= end
+            && let Some(headers) = Ipv6::plain(network)
+        {
+            return family::<Ipv6, PIECES>(&frame, headers);
+        }
+    }
+    unusual::<PIECES>(frame)
+}
+
+/// Anything but a plain packet without tags.
+#[inline(always)]
+fn unusual<const PIECES: bool>(frame: Frame) -> u32 {
+    let place = Place(xlb_locate(frame.ctx));
+    if !place.found() {
+        return pass(place.reason());
+    }
+    // The verifier does not know what was checked in there.
+    if frame.start + ETHERNET > frame.end {
         return verdict(Reason::Malformed);
     }
-    // SAFETY: within the checked Ethernet header.
-    let mut ethertype: u16 = unsafe { load(start + 12) };
-    let mut network = start + ETHERNET;
-    let mut tag_bytes = 0;
-    if ethertype == VLAN || ethertype == QINQ {
-        if start + ETHERNET + 4 > end {
+    let network = frame.start + place.network();
+    let transport = frame.start + place.transport();
+    let tag_bytes = (place.network() - ETHERNET) as u32 & 12;
+    let frame = Frame { tag_bytes, ..frame };
+    let (protocol, first_fragment) = (place.protocol(), place.first_fragment());
+    if place.is_ipv6() {
+        if network + Ipv6::HEADER > frame.end {
             return verdict(Reason::Malformed);
         }
         // SAFETY: checked above.
-        ethertype = unsafe { load(start + 16) };
-        network = start + ETHERNET + 4;
-        tag_bytes = 4;
-        if ethertype == VLAN || ethertype == QINQ {
-            if start + ETHERNET + 8 > end {
-                return verdict(Reason::Malformed);
-            }
-            // SAFETY: checked above.
-            ethertype = unsafe { load(start + 20) };
-            network = start + ETHERNET + 8;
-            tag_bytes = 8;
-        }
+        let length = u32::from(u16::from_be(unsafe { load(network + 4) })) + 40;
+        let headers = Headers { network, transport, length, protocol, first_fragment };
+        return family::<Ipv6, PIECES>(&frame, headers);
     }
-    let frame = Frame { ctx, start, end, tag_bytes };
-    match ethertype {
-        IPV4 => route::<Ipv4, PIECES>(&frame, network),
-        IPV6 => route::<Ipv6, PIECES>(&frame, network),
-        _ => verdict(Reason::NotIp),
+    if network + Ipv4::HEADER > frame.end {
+        return verdict(Reason::Malformed);
+    }
+    // SAFETY: checked above.
+    let length = u32::from(u16::from_be(unsafe { load(network + 2) }));
+    let headers = Headers { network, transport, length, protocol, first_fragment };
+    family::<Ipv4, PIECES>(&frame, headers)
+}
+
+#[inline(always)]
+fn family<F: Family, const PIECES: bool>(frame: &Frame, headers: Headers) -> u32 {
+    match headers.protocol {
+        TCP => route::<F, Tcp, PIECES>(frame, headers),
+        UDP => route::<F, Udp, PIECES>(frame, headers),
+        _ => verdict(Reason::NotOurs),
     }
 }
 
 /// A request, a reply, or none of ours.
 #[inline(always)]
-fn route<F: crate::family::Family, const PIECES: bool>(frame: &Frame, network: usize) -> u32 {
-    let packet = match F::parse::<PIECES>(frame, network) {
-        Ok(packet) => packet,
-        Err(reason) => return verdict(reason),
+fn route<F: Family, T: Transport, const PIECES: bool>(frame: &Frame, headers: Headers) -> u32 {
+    let Some(packet) = Packet::<T>::check::<PIECES>(frame, headers) else {
+        return verdict(Reason::Malformed);
     };
     if let Some(service) = F::find_service(&packet) {
-        request::forward::<F>(frame, &packet, service)
+        request::forward::<F, T>(frame, &packet, service)
     } else if let Some(reply) = F::find_reply(&packet) {
-        reply::forward::<F>(frame, &packet, reply)
+        reply::forward::<F, T>(frame, &packet, reply)
     } else {
         verdict(Reason::NotOurs)
     }

@@ -1,6 +1,7 @@
 //! xlb's eBPF programs.
 //!
-//! A packet goes through these files in this order: [`frame`] and [`family`] find its headers,
+//! A packet goes through these files in this order: [`frame`] and [`family`] find its headers
+//! (and [`unusual`], where they are not in their usual places),
 //! [`request`] or [`reply`] knows it and decides where it goes, [`flows`] is asked only for slots
 //! that change, [`hop`] only for next hops that are not precomputed, [`send`] puts it on its way.
 //!
@@ -20,17 +21,20 @@ mod reply;
 mod request;
 mod send;
 mod tools;
+mod unusual;
 
 use aya_ebpf::{macros::xdp, programs::XdpContext};
 
 /// The load balancer, for frames in one piece.
 #[xdp]
+#[inline(always)]
 pub fn xlb(ctx: XdpContext) -> u32 {
     frame::receive::<false>(ctx.ctx)
 }
 
 /// The load balancer, for frames that may come in several pieces (jumbo). Needs Linux 5.18.
 #[xdp(frags)]
+#[inline(always)]
 pub fn xlb_frags(ctx: XdpContext) -> u32 {
     frame::receive::<true>(ctx.ctx)
 }

@@ -26,16 +26,11 @@ impl<T> Section<T> {
 
     /// The section's address.
     ///
-    /// The compiler must not know where it comes from: it sees no store to the section, so it would
-    /// take every load for zero.
+    /// Sections are exported (`no_mangle`), so that the compiler takes nothing for granted about what is
+    /// in them: others write there.
     #[inline(always)]
     pub fn as_ptr(&self) -> *mut T {
-        let mut pointer: *mut T = self.0.get().cast();
-        // SAFETY: the assembly is empty.
-        unsafe {
-            core::arch::asm!("/* {0} */", inout(reg) pointer, options(nomem, nostack, preserves_flags));
-        }
-        pointer
+        self.0.get().cast()
     }
 
     /// The section, for reading.
@@ -56,6 +51,10 @@ pub static HOT: Section<Hot> = Section::zeroed();
 pub static TARGET: Section<Targets> = Section::zeroed();
 
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.slots")]
+pub static NEAR_SLOT: Section<NearSlots> = Section::zeroed();
+
+#[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.replies4")]
 pub static REPLIES4: Section<Replies4> = Section::zeroed();
 
@@ -71,10 +70,12 @@ pub static REFUSED: Section<Refused> = Section::zeroed();
 #[unsafe(link_section = ".bss.bench")]
 pub static BENCH: Section<Bench> = Section::zeroed();
 
-/// Slot words of all services. Too large for a section on Linux 5.15; its lookup is inlined.
+/// Lines of slots beyond those of the section.
+const FAR_LINES: usize = (DEFAULT_SLOT_CAPACITY - NEAR_SLOTS) as usize / SLOTS_PER_LINE;
+
+/// Slot words beyond those of the section. Its lookup is inlined.
 #[btf_map]
-pub static SLOTS: Array<SlotLine, { DEFAULT_SLOT_CAPACITY as usize / SLOTS_PER_LINE }, { BPF_F_MMAPABLE as usize }> =
-    Array::new();
+pub static SLOTS: Array<SlotLine, FAR_LINES, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// Counters by target. Its lookup is inlined from Linux 6.10 on.
 #[btf_map]

@@ -9,7 +9,7 @@ use xlb_common::layout::{DirectKey, REPLY_DIRECT, Reply, TARGETS};
 use xlb_common::reason::Reason;
 
 use crate::count::{self, verdict};
-use crate::family::{ACK, Family, Packet, SYN};
+use crate::family::{ACK, Family, Packet, SYN, Transport};
 use crate::frame::Frame;
 use crate::maps::{DIRECT, TARGET};
 use crate::send::Direction;
@@ -17,7 +17,7 @@ use crate::{hop, send};
 
 /// Gives the packet its VIP back and sends it to the client.
 #[inline(always)]
-pub fn forward<F: Family>(frame: &Frame, packet: &Packet, reply: &Reply) -> u32 {
+pub fn forward<F: Family, T: Transport>(frame: &Frame, packet: &Packet<T>, reply: &Reply) -> u32 {
     if packet.flags() & (SYN | ACK) == SYN {
         return verdict(Reason::BackendsOwn);
     }
@@ -26,7 +26,7 @@ pub fn forward<F: Family>(frame: &Frame, packet: &Packet, reply: &Reply) -> u32 
     if reply.ifindex != 0 && reply.ifindex != ingress {
         return verdict(Reason::Spoofed);
     }
-    if reply.flags & REPLY_DIRECT != 0 && is_direct::<F>(packet, reply.target) {
+    if reply.flags & REPLY_DIRECT != 0 && is_direct::<F, T>(packet, reply.target) {
         return verdict(Reason::Direct);
     }
     if packet.first_fragment {
@@ -49,17 +49,22 @@ pub fn forward<F: Family>(frame: &Frame, packet: &Packet, reply: &Reply) -> u32 
     let Some(counters) = count::target(reply.target) else {
         return verdict(Reason::Internal);
     };
-    send::translated::<F>(frame, packet, target, hop, Direction::Reply, counters)
+    send::translated::<F, T>(frame, packet, target, hop, Direction::Reply, counters)
 }
 
 /// Whether the client is listed as talking to the backend directly.
-#[inline(never)]
-fn listed(key: &Key<DirectKey>) -> bool {
-    DIRECT.get(key).is_some()
+#[inline(always)]
+fn is_direct<F: Family, T: Transport>(packet: &Packet<T>, target: u16) -> bool {
+    xlb_listed(u64::from(target), F::destination(packet)[0], F::destination(packet)[1]) != 0
 }
 
-#[inline(always)]
-fn is_direct<F: Family>(packet: &Packet, target: u16) -> bool {
-    let key = DirectKey { target: u32::from(target), address: F::destination(packet) };
-    listed(&Key::new(8 * size_of::<DirectKey>() as u32, key))
+/// A global function: the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xlb_listed(target: u64, high: u64, low: u64) -> u32 {
+    let key = DirectKey {
+        target: target as u32,
+        address: [high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32],
+    };
+    DIRECT.get(&Key::new(8 * size_of::<DirectKey>() as u32, key)).is_some().into()
 }

@@ -1,32 +1,28 @@
 //! A request: from a client to a VIP.
 
-use xlb_common::layout::{NO_TARGET, SLOTS_PER_LINE, Service};
+use xlb_common::layout::{NEAR_SLOTS, NO_TARGET, SLOTS_PER_LINE, Service};
 use xlb_common::reason::Reason;
 use xlb_common::slot::{self, SlotWord};
 
 use crate::count::{self, verdict};
-use crate::family::{ACK, FIN, Family, Packet, RST, SYN};
+use crate::family::{ACK, FIN, Family, Packet, RST, SYN, Transport};
 use crate::frame::Frame;
-use crate::maps::{HOT, SLOTS, TARGET};
+use crate::maps::{HOT, NEAR_SLOT, SLOTS, TARGET};
 use crate::send::Direction;
 use crate::{flows, hop, send};
 
 /// Sends the packet to the backend of its slot.
 #[inline(always)]
-pub fn forward<F: Family>(frame: &Frame, packet: &Packet, service: &Service) -> u32 {
+pub fn forward<F: Family, T: Transport>(frame: &Frame, packet: &Packet<T>, service: &Service) -> u32 {
     if packet.first_fragment {
         return verdict(Reason::FirstFragment);
     }
-    let hash = service.hash ^ F::client_hash(packet);
-    let slot = service.first_slot.wrapping_add(slot::choose(hash, service.slots));
-    let Some(line) = SLOTS.get_ptr(slot / SLOTS_PER_LINE as u32) else {
+    let hash = service.hash ^ together(F::client_hash(packet));
+    let slot = u64::from(service.first_slot) + u64::from(slot::choose(hash, service.slots));
+    let Some(word) = word(slot) else {
         return verdict(Reason::Internal);
     };
-    // SAFETY: the index is masked to the line's size; the agent may store to the word meanwhile.
-    let word = SlotWord(unsafe {
-        (&raw const (*line).words[slot as usize & (SLOTS_PER_LINE - 1)]).read_volatile()
-    });
-    let id = if word.watched() { flows::follow::<F>(packet, service, word) } else { word.current() };
+    let id = if word.watched() { flows::follow::<F, T>(packet, service, word) } else { word.current() };
     if id == NO_TARGET {
         return verdict(Reason::NoBackend);
     }
@@ -59,5 +55,30 @@ pub fn forward<F: Family>(frame: &Frame, packet: &Packet, service: &Service) -> 
             counters.closed += 1;
         }
     }
-    send::translated::<F>(frame, packet, target, hop, Direction::Request, counters)
+    send::translated::<F, T>(frame, packet, target, hop, Direction::Request, counters)
+}
+
+/// Reads a slot's word. (A slot of 64 bits, for what is compared must be what is used.)
+#[inline(always)]
+fn word(slot: u64) -> Option<SlotWord> {
+    let place: *const u32 = if slot < u64::from(NEAR_SLOTS) {
+        &raw const NEAR_SLOT.get()[slot as usize]
+    } else {
+        let far = slot as u32 - NEAR_SLOTS;
+        let line = SLOTS.get(far / SLOTS_PER_LINE as u32)?;
+        &raw const line.words[far as usize & (SLOTS_PER_LINE - 1)]
+    };
+    // SAFETY: a place within the section or the line; the agent may store to the word meanwhile.
+    Some(SlotWord(unsafe { place.read_volatile() }))
+}
+
+/// Keeps the client's share of the hash together.
+///
+/// The compiler would mix its terms with the service's share, which is known last, and the packet
+/// would wait for five more operations.
+#[inline(always)]
+fn together(mut share: u32) -> u32 {
+    // SAFETY: copies a register to itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) share, options(pure, nomem, nostack)) };
+    share
 }

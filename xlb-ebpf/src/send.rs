@@ -6,7 +6,7 @@ use xlb_common::layout::{Hop, Target, TargetCounters};
 use xlb_common::reason::Reason;
 
 use crate::count::verdict;
-use crate::family::{Family, Packet};
+use crate::family::{Family, Packet, Transport};
 use crate::frame::{ETHERNET, Frame, store};
 use crate::maps::DEVMAP;
 
@@ -23,9 +23,9 @@ pub enum Direction {
 ///
 /// What is handed up keeps its TTL and MACs: the kernel forwards it, and counts down itself.
 #[inline(always)]
-pub fn translated<F: Family>(
+pub fn translated<F: Family, T: Transport>(
     frame: &Frame,
-    packet: &Packet,
+    packet: &Packet<T>,
     target: &Target,
     hop: &Hop,
     direction: Direction,

@@ -6,3 +6,9 @@
 
 /// The API on the Unix socket: its JSON shapes, its client and its server.
 pub mod api;
+
+/// The data path as the control plane sees it: programs, maps, and what is written into them.
+pub mod dataplane;
+
+/// `xlb bench`: nanoseconds a packet of the very program that would run, on this very machine.
+pub mod bench;

@@ -12,3 +12,6 @@ pub mod dataplane;
 
 /// `xlb bench`: nanoseconds a packet of the very program that would run, on this very machine.
 pub mod bench;
+
+/// This machine's network: what the agent knows of it, and what it does to it.
+pub mod net;

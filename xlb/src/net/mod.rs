@@ -31,6 +31,9 @@ pub mod compile;
 /// Which interfaces a program can send from, and how frames look there.
 pub mod egress;
 
+/// The kernel settings that handing packets up needs.
+pub mod sysctl;
+
 pub use compile::{Compiled, compile};
 pub use egress::{egress, hop_of};
 pub use routes::{Fib, NextHop, Via};

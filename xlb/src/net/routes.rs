@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::view::{Hops, Mac, NetView, Route, RouteKind, Table};
+use super::view::{Hops, Mac, NetView, Route, RouteKind};
 
 /// What becomes of packets to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The lookup against a slow model that goes through all routes, and by example.
 
 use super::*;
-use crate::net::view::{Link, Neighbour, NeighbourState};
+use crate::net::view::{Link, Neighbour, NeighbourState, Table};
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtnetlink::MulticastGroup;
-use rtnetlink::sys::{
-    AsyncSocket, AsyncSocketExt, TokioSocket, protocols::NETLINK_ROUTE,
-};
+use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, TokioSocket, protocols::NETLINK_ROUTE};
 use tokio::sync::watch::Sender;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;

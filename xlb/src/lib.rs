@@ -4,6 +4,12 @@
 //!
 //! In the order in which a command goes through them:
 
+/// The command line: the whole tree of commands, options and their help.
+pub mod cli;
+
+/// The commands: one file each, from arguments to a request to what is printed.
+pub mod cmd;
+
 /// The API on the Unix socket: its JSON shapes, its client and its server.
 pub mod api;
 
@@ -15,3 +21,21 @@ pub mod bench;
 
 /// This machine's network: what the agent knows of it, and what it does to it.
 pub mod net;
+
+/// The agent: `xlb run`.
+pub mod agent;
+
+/// From two readings of the counters to rates and shares.
+pub mod rates;
+
+/// What the command line prints: nothing else writes to standard output or standard error.
+pub mod output;
+
+/// What ends a command: the error, what to do about it, and the exit code.
+pub mod fault;
+
+/// The live view: `xlb top`.
+pub mod tui;
+
+#[cfg(test)]
+mod fixtures;

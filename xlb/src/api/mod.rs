@@ -2,3 +2,6 @@
 
 /// The JSON shapes of requests and answers.
 pub mod types;
+
+/// The client: one request over a new connection.
+pub mod client;

@@ -1,0 +1,115 @@
+//! The system calls that need `unsafe`: hooks before exec, and `bpf(2)` for a program of two
+//! instructions, which is not worth a loader.
+#![allow(unsafe_code)]
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::unix::process::CommandExt as _,
+    process::Command,
+};
+
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::{prctl, signal::Signal},
+};
+
+/// Makes the program start in a network namespace, if one is given, and die with the thread that
+/// starts it.
+pub fn before_exec(command: &mut Command, namespace: Option<File>) {
+    // Of its own process group, so that Ctrl-C in a terminal reaches only the lab itself.
+    command.process_group(0);
+    // SAFETY: between fork and exec the hook makes two system calls; it allocates nothing and takes
+    // no lock.
+    unsafe {
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            if let Some(namespace) = &namespace {
+                setns(namespace, CloneFlags::CLONE_NEWNET)?;
+            }
+            Ok(())
+        });
+    }
+}
+
+const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_PROG_TYPE_XDP: u32 = 6;
+const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
+const BPF_XDP: u32 = 37;
+const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+
+/// The head of the kernel's `union bpf_attr` for `BPF_PROG_LOAD`.
+#[repr(C)]
+#[derive(Default)]
+struct ProgLoad {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+    prog_ifindex: u32,
+    expected_attach_type: u32,
+}
+
+/// The head of the kernel's `union bpf_attr` for `BPF_LINK_CREATE`.
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches a program that passes every packet, natively, to an interface of the calling thread's
+/// namespace. It stays as long as the descriptor does.
+pub fn attach_pass(ifindex: u32) -> io::Result<OwnedFd> {
+    // r0 = XDP_PASS; exit
+    let instructions: [u64; 2] = [0x0000_0002_0000_00b7, 0x0000_0000_0000_0095];
+    let license = c"GPL";
+    let mut load = ProgLoad {
+        prog_type: BPF_PROG_TYPE_XDP,
+        insn_cnt: 2,
+        insns: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        prog_flags: BPF_F_XDP_HAS_FRAGS,
+        expected_attach_type: BPF_XDP,
+        ..ProgLoad::default()
+    };
+    load.prog_name[..8].copy_from_slice(b"lab_pass");
+    let program = bpf(BPF_PROG_LOAD, &load)?;
+    bpf(
+        BPF_LINK_CREATE,
+        &LinkCreate {
+            prog_fd: program.as_raw_fd() as u32,
+            target_ifindex: ifindex,
+            attach_type: BPF_XDP,
+            flags: XDP_FLAGS_DRV_MODE,
+        },
+    )
+}
+
+fn bpf<T>(command: libc::c_long, attributes: &T) -> io::Result<OwnedFd> {
+    // SAFETY: both structs are heads of the kernel's union, of the size that is told, zeroed but
+    // for the fields that are set, and what they point to lives until the call returns.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attributes),
+            std::mem::size_of::<T>(),
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}

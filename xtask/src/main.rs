@@ -1,2 +1,39 @@
-//! x
-fn main() {}
+//! `cargo xtask`: what a checkout of xlb can do by itself, from a bare machine on.
+//!
+//! # Contents
+
+/// What has to be installed, and installing it.
+mod setup;
+/// Running cargo and other programs, and saying so.
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything that a checkout of xlb can do by itself.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what is missing to build and test xlb; says what and why before it does
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Setup => setup::ensure(setup::EVERYTHING),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! write goes to a log file in the lab's directory, which errors quote.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
@@ -17,7 +18,14 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{command::describe, wait::wait_for};
+use crate::{command::describe, sys::before_exec, wait::wait_for};
+
+/// A command that ends with the thread that starts it, in no particular namespace.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    before_exec(&mut command, None);
+    command
+}
 
 /// A running program.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 //!
 //! # Contents
 
+/// The packet tests on other kernels.
+mod kernels;
 /// What has to be installed, and installing it.
 mod setup;
 /// Running cargo and other programs, and saying so.
@@ -23,11 +25,14 @@ struct Arguments {
 enum Task {
     /// Install what is missing to build and test xlb; says what and why before it does
     Setup,
+    /// Run the packet tests on other kernels, in software emulation
+    Kernels(kernels::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Setup => setup::ensure(setup::EVERYTHING),
+        Task::Kernels(options) => kernels::run(&options).map(drop),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Debian's packages.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -18,7 +18,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
         return Ok(());
     }
     let install = || -> Result<()> {
-        step(apt_get().arg("update"))?;
+        update()?;
         // Nothing of the user's is removed for it: where packages conflict, it fails.
         let flags = ["install", "--yes", "--no-install-recommends", "--no-remove"];
         step(apt_get().args(flags).args(packages))
@@ -38,6 +38,11 @@ pub fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Fetches the package lists.
+pub fn update() -> Result<()> {
+    step(apt_get().arg("update"))
+}
+
 /// Stops a service that a package has just started, and keeps it from starting again.
 pub fn turn_off(service: &str) {
     if let Err(e) = step(Command::new("systemctl").args(["disable", "--now", service])) {
@@ -46,11 +51,11 @@ pub fn turn_off(service: &str) {
 }
 
 /// Downloads the newest version of a package into a directory.
-pub fn download(package: &str, directory: &std::path::Path) -> Result<()> {
+pub fn download(package: &str, directory: &Path) -> Result<()> {
     let get = || step(apt_get().args(["download", package]).current_dir(directory));
     if get().is_err() {
         xlb_tests::interrupt::check()?;
-        step(apt_get().arg("update"))?;
+        update()?;
         get()?;
     }
     Ok(())

@@ -74,7 +74,7 @@ fn try_out() -> Result<()> {
     fs::write(&source, program).with_context(|| format!("cannot write {}", source.display()))?;
     let mut compile = Command::new("/usr/bin/rustc");
     compile.args(["--edition=2024", "--target=bpfel-unknown-none", "-Copt-level=2"]);
-    compile.arg("-Clinker-flavor=bpf").arg(format!("-Clinker={}", linker.display()));
+    compile.arg(format!("-Clinker={}", linker.display()));
     compile.arg(&source).arg("-o").arg(source.with_extension("o"));
     compile.env_remove("LD_LIBRARY_PATH");
     step(&mut compile).context("compiler and linker do not go together")

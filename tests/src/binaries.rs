@@ -30,26 +30,36 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 }
 
 fn build() -> Result<PathBuf> {
-    let running = env::current_exe().context("cannot tell where this program is")?;
-    let directory = running
-        .ancestors()
-        .skip(1)
-        .find(|directory| !directory.ends_with("deps"))
-        .context("this program is nowhere")?;
+    let directory = directory()?;
     if env::var_os(BUILT).is_none() {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args(["build", "--quiet", "--bins", "--package=xlb", "--package=xlb-tests"]);
+        run(&mut build_command())?;
+    }
+    Ok(directory)
+}
+
+/// Where this program is, and so the others are.
+fn directory() -> Result<PathBuf> {
+    let running = env::current_exe().context("cannot tell where this program is")?;
+    let mut directories = running.ancestors().skip(1);
+    let directory = directories.find(|directory| !directory.ends_with("deps"));
+    directory.map(Into::into).context("this program is nowhere")
+}
+
+/// What builds the binaries, into the directory that this program is in.
+pub fn build_command() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo.args(["build", "--bins", "--package=xlb", "--package=xlb-tests"]);
+    if let Ok(directory) = directory() {
         if directory.ends_with("release") {
             cargo.arg("--release");
         }
         if let Some(target) = directory.parent() {
             cargo.arg("--target-dir").arg(target);
         }
-        without_cargo_variables(&mut cargo);
-        run(&mut cargo)?;
     }
-    Ok(directory.to_path_buf())
+    without_cargo_variables(&mut cargo);
+    cargo
 }
 
 /// Takes away what cargo set for this process alone, and what would change what another cargo

@@ -3,6 +3,8 @@
 //! The load balancer's place is taken by the kernel's own forwarding here, so what fails here is
 //! never xlb's fault.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, net::SocketAddr, path::Path};
 
 use xlb_tests::{

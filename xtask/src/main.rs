@@ -6,6 +6,8 @@
 mod kernels;
 /// What has to be installed, and installing it.
 mod setup;
+/// Every check and every test.
+mod test;
 /// Running cargo and other programs, and saying so.
 mod tools;
 
@@ -25,6 +27,8 @@ struct Arguments {
 enum Task {
     /// Install what is missing to build and test xlb; says what and why before it does
     Setup,
+    /// Run every check and every test, as continuous integration does
+    Test(test::Options),
     /// Run the packet tests on other kernels, in software emulation
     Kernels(kernels::Options),
 }
@@ -32,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Setup => setup::ensure(setup::EVERYTHING),
+        Task::Test(options) => test::run(&options),
         Task::Kernels(options) => kernels::run(&options).map(drop),
     };
     match result {

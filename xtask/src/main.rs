@@ -2,6 +2,8 @@
 //!
 //! # Contents
 
+/// The main job, shown.
+mod demo;
 /// The packet tests on other kernels.
 mod kernels;
 /// What has to be installed, and installing it.
@@ -27,6 +29,8 @@ struct Arguments {
 enum Task {
     /// Install what is missing to build and test xlb; says what and why before it does
     Setup,
+    /// Show the main job: real traffic through xlb, in network namespaces of its own
+    Demo(demo::Options),
     /// Run every check and every test, as continuous integration does
     Test(test::Options),
     /// Run the packet tests on other kernels, in software emulation
@@ -36,6 +40,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Setup => setup::ensure(setup::EVERYTHING),
+        Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Kernels(options) => kernels::run(&options).map(drop),
     };

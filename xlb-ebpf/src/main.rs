@@ -8,7 +8,6 @@
 //! On the hot path there is no helper call but the redirect, no hash map, and no memory of flows.
 
 #![no_std]
-#![allow(clippy::all)]
 #![no_main]
 #![feature(asm_experimental_arch)]
 

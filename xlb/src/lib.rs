@@ -39,3 +39,6 @@ pub mod tui;
 
 #[cfg(test)]
 mod fixtures;
+
+/// The desired state: what the operator asked for, and the numbers the data path knows it by.
+pub mod model;

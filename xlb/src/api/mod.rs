@@ -5,3 +5,6 @@ pub mod types;
 
 /// The client: one request over a new connection.
 pub mod client;
+
+/// What the server asks of the agent's single writer.
+pub mod request;

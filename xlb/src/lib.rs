@@ -42,3 +42,9 @@ mod fixtures;
 
 /// The desired state: what the operator asked for, and the numbers the data path knows it by.
 pub mod model;
+
+/// What the agent must still know after it was killed: the state file and its directory.
+pub mod state;
+
+/// The configuration file.
+pub mod config;

@@ -68,7 +68,7 @@ pub struct Problem {
 }
 
 impl From<Rejection> for Problem {
-    fn from(Rejection { kind, error, help }: Rejection) -> Self {
+    fn from(Rejection { kind, error, help, part: _ }: Rejection) -> Self {
         let kind = match kind {
             RejectionKind::Invalid => ProblemKind::Invalid,
             RejectionKind::NotFound => ProblemKind::NotFound,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ipnet::IpNet;
 use xlb_common::layout::SLOT_RANGE;
 
-use super::{Backend, Rejection};
+use super::{Backend, Part, Rejection};
 use crate::api::types::{BackendSpec, ServiceSpec};
 
 /// Largest weight of a backend.
@@ -196,13 +196,13 @@ pub(super) struct Checked {
 
 /// Checks all of a service that can be checked without the others.
 pub(super) fn service(spec: &ServiceSpec) -> Result<Checked, Rejection> {
-    service_name(&spec.name)?;
+    service_name(&spec.name).map_err(|r| r.part(Part::Name))?;
     checked(spec).map_err(|r| r.of(&format!("service {}", spec.name)))
 }
 
 fn checked(spec: &ServiceSpec) -> Result<Checked, Rejection> {
     let mut warnings = Vec::new();
-    endpoint("VIP", spec.vip)?;
+    endpoint("VIP", spec.vip).map_err(|r| r.part(Part::Vip))?;
     if !SLOT_RANGE.contains(&spec.slots) {
         return Err(Rejection::invalid(
             format!("{} slots are out of range", spec.slots),
@@ -211,7 +211,8 @@ fn checked(spec: &ServiceSpec) -> Result<Checked, Rejection> {
                 SLOT_RANGE.start(),
                 SLOT_RANGE.end()
             ),
-        ));
+        )
+        .part(Part::Slots));
     }
     if !is_prime(spec.slots) {
         // The range's end is a prime, so there is always one.
@@ -221,15 +222,17 @@ fn checked(spec: &ServiceSpec) -> Result<Checked, Rejection> {
             spec.name, spec.slots
         ));
     }
-    let direct = direct(spec.vip, &spec.direct)?;
+    let direct = direct(spec.vip, &spec.direct).map_err(|r| r.part(Part::Direct))?;
     let mut seen = HashSet::new();
     for backend_spec in &spec.backends {
-        backend(spec.vip, backend_spec)?;
+        let part = Part::Backend(backend_spec.address);
+        backend(spec.vip, backend_spec).map_err(|r| r.part(part))?;
         if !seen.insert(backend_spec.address) {
             return Err(Rejection::invalid(
                 format!("backend {} is there twice", backend_spec.address),
                 "list every backend once; a larger weight gives it a larger share",
-            ));
+            )
+            .part(part));
         }
     }
     Ok(Checked { direct, warnings })

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Endpoint, Model, Rejection, Service};
+use super::{Endpoint, Model, Part, Rejection, Service};
 use crate::api::types::{Announce, ServiceSpec};
 
 impl Model {
@@ -17,12 +17,14 @@ impl Model {
             return Err(Rejection::conflict(
                 format!("service {} is already there, for {}", spec.name, there.endpoint()),
                 "choose another name, or remove it first (xlb service remove)",
-            ));
+            )
+            .part(Part::Name));
         }
         let endpoint = Endpoint { address: spec.vip, protocol: spec.protocol };
-        self.vip_is_free(endpoint, spec.announce).map_err(about)?;
+        self.vip_is_free(endpoint, spec.announce).map_err(|r| about(r).part(Part::Vip))?;
         for backend in &spec.backends {
             let address = backend.address;
+            let about = |r| about(r).part(Part::Backend(address));
             if spec.announce == Announce::Arp && address.ip() == spec.vip.ip() {
                 return Err(about(own_address(address, &spec.name)));
             }
@@ -57,7 +59,8 @@ impl Model {
         if announce == Announce::None {
             return Ok(());
         }
-        match self.backends.iter().find(|(endpoint, _)| endpoint.address.ip() == address) {
+        let clashes = self.backends.iter().filter(|(backend, _)| backend.address.ip() == address);
+        match clashes.min() {
             None => Ok(()),
             Some((endpoint, other)) => Err(Rejection::conflict(
                 format!("the VIP {address} is the address of backend {endpoint} of {other}"),

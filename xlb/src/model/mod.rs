@@ -33,7 +33,7 @@ mod random;
 mod tests;
 pub use alloc::{Region, SavedIds};
 pub use check::{INTERFACE_NAME_MAX, NAME_MAX, WEIGHT_MAX, parse_endpoint};
-pub use rejection::{Rejection, RejectionKind};
+pub use rejection::{Part, Rejection, RejectionKind};
 pub use saved::{RestoreError, SavedModel, SavedService};
 
 /// Slots there is room for unless the configuration says otherwise: 16 MiB of slot words.

@@ -3,6 +3,8 @@
 //! A rejection always says what was wrong (`error`) and what was expected or what to do (`help`).
 //! Whoever gets one may rely on nothing having been changed.
 
+use std::net::SocketAddr;
+
 /// What kind of refusal it is; the API answers with the HTTP status of the same meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectionKind {
@@ -12,6 +14,23 @@ pub enum RejectionKind {
     NotFound,
     /// It clashes with what exists, or there is no room.
     Conflict,
+}
+
+/// The part of a service that a rejection is about, for those who know where it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, or something else.
+    Whole,
+    /// Its name.
+    Name,
+    /// Its VIP.
+    Vip,
+    /// The number of its slots.
+    Slots,
+    /// Its direct clients.
+    Direct,
+    /// The backend with this address.
+    Backend(SocketAddr),
 }
 
 /// A refused change.
@@ -24,22 +43,33 @@ pub struct Rejection {
     pub error: String,
     /// What was expected and what to do.
     pub help: String,
+    /// What it is about.
+    pub part: Part,
 }
 
 impl Rejection {
     /// The request itself is wrong.
     pub fn invalid(error: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind: RejectionKind::Invalid, error: error.into(), help: help.into() }
+        Self::new(RejectionKind::Invalid, error.into(), help.into())
     }
 
     /// It names something that does not exist.
     pub fn not_found(error: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind: RejectionKind::NotFound, error: error.into(), help: help.into() }
+        Self::new(RejectionKind::NotFound, error.into(), help.into())
     }
 
     /// It clashes with what exists.
     pub fn conflict(error: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind: RejectionKind::Conflict, error: error.into(), help: help.into() }
+        Self::new(RejectionKind::Conflict, error.into(), help.into())
+    }
+
+    fn new(kind: RejectionKind, error: String, help: String) -> Self {
+        Self { kind, error, help, part: Part::Whole }
+    }
+
+    /// The same refusal, about a part of the service.
+    pub(super) fn part(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     /// The same refusal, said of the object `what`.

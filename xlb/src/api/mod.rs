@@ -8,3 +8,6 @@ pub mod client;
 
 /// What the server asks of the agent's single writer.
 pub mod request;
+
+/// The server.
+pub mod server;

@@ -11,3 +11,6 @@ pub mod request;
 
 /// The server.
 pub mod server;
+
+#[cfg(test)]
+mod docs;

@@ -158,3 +158,29 @@ fn a_refused_configuration_changes_nothing() {
     parse(WEB).unwrap().apply(&mut empty).unwrap();
     assert_eq!(empty.hash_key, [1; 40]);
 }
+
+#[test]
+fn the_documented_configurations_are_good() {
+    let docs = include_str!("../../../docs/configuration.md");
+    let blocks: Vec<&str> =
+        docs.split("```toml\n").skip(1).map(|b| b.split_once("```").unwrap().0).collect();
+    assert_eq!(blocks.len(), 1);
+    assert_eq!(parse(blocks[0]).unwrap().services[0].backends.len(), 2);
+
+    let example = include_str!("../../../dist/xlb.toml");
+    assert_eq!(parse(example).unwrap(), Config::default());
+    let uncommented: Vec<&str> = example
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line))
+        .collect();
+    let shown = parse(&uncommented.join("\n")).unwrap();
+    assert_eq!((shown.attach.len(), shown.services[0].backends.len()), (2, 2));
+    let defaults = Config {
+        attach: shown.attach.clone(),
+        services: shown.services.clone(),
+        hash_key: shown.hash_key,
+        ..Config::default()
+    };
+    assert_eq!(shown, defaults);
+    assert_eq!(shown.hash_key, Some(xlb_common::toeplitz::STANDARD_KEY));
+}

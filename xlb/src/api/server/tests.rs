@@ -281,6 +281,24 @@ async fn wrong_methods_are_told_the_right_ones() {
 }
 
 #[tokio::test]
+async fn the_documented_routes_are_there() {
+    let lab = Lab::new().await;
+    let docs = include_str!("../../../../docs/api.md");
+    let routes = docs.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let routes: Vec<&str> = routes.collect();
+    assert_eq!(routes.len(), 11, "{routes:?}");
+    for route in routes {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path.replace("NAME", "web").replace("ADDRESS", "10.0.0.1:80");
+        let Answer { status, json, .. } = lab.ask(method, &path, "").await;
+        // Without a body, those that need one say so.
+        let there = ![StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&status);
+        assert!(there, "{route}: {status} {json}");
+    }
+    lab.end().await;
+}
+
+#[tokio::test]
 async fn a_full_address_in_a_path_is_any_that_is_written() {
     let lab = Lab::new().await;
     let address: SocketAddr = "[2001:db8:0::5]:80".parse().unwrap();

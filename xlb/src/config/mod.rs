@@ -1,8 +1,8 @@
 //! The configuration file: TOML, read once when the agent starts.
 //!
-//! Paths, slots and key count at every start. Interfaces and services are applied when they differ
-//! from what was applied last, which a digest in the state file tells. Otherwise the state wins,
-//! with all that the operator has changed since. Every error names file, line and column, what was
+//! Paths, slots and key count at every start. Interfaces are applied when they differ from those
+//! that were applied last, which a digest in the state file tells, and so are services. Otherwise
+//! the state wins, with all that the operator has changed since. Every error names file, line and column, what was
 //! wrong and what was expected.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use xlb_common::toeplitz::Key;
 
 use crate::api::types::{InterfaceSpec, ServiceSpec};
 use crate::model::{DEFAULT_CAPACITY, Effect, Rejection};
-use crate::state::State;
+use crate::state::{AppliedConfig, State};
 
 mod check;
 mod error;
@@ -89,27 +89,11 @@ impl Config {
         check::check(file).map_err(|e| ConfigError::rejected(path, text, e))
     }
 
-    /// Digest of what is applied; nothing if there is nothing to apply.
-    pub fn digest(&self) -> Option<String> {
-        /// What is applied.
-        #[derive(Serialize)]
-        struct Applied<'a> {
-            attach: &'a [InterfaceSpec],
-            services: &'a [ServiceSpec],
-        }
-        let Self { attach, services, .. } = self;
-        if attach.is_empty() && services.is_empty() {
-            return None;
-        }
-        let text = serde_json::to_vec(&Applied { attach, services }).ok()?;
-        Some(hex::encode(Sha256::digest(text)))
-    }
-
     /// Brings a state to this configuration, where it has to be; or refuses and changes nothing.
     ///
-    /// Services and interfaces are applied if they are not those that were applied last. Returns
-    /// what was done, or nothing if the state was left to itself.
-    pub fn apply(&self, state: &mut State) -> Result<Option<Effect>, Rejection> {
+    /// Interfaces are applied if they are not those that were applied last, and so are services.
+    /// Returns what was changed.
+    pub fn apply(&self, state: &mut State) -> Result<Effect, Rejection> {
         let key = self.hash_key.unwrap_or(state.hash_key);
         if key != state.hash_key && state.model.services().len() > 0 {
             return Err(Rejection::conflict(
@@ -118,13 +102,25 @@ impl Config {
                 "put the old key back, or remove all services first",
             ));
         }
-        let digest = self.digest();
-        let effect = match digest == state.config_digest {
-            true => None,
-            false => Some(state.model.apply(&self.services, &self.attach)?),
-        };
+        let config =
+            AppliedConfig { interfaces: digest(&self.attach), services: digest(&self.services) };
+        let mut model = state.model.clone();
+        let mut effect = Effect::default();
+        if config.interfaces != state.applied_config.interfaces {
+            effect.extend(model.apply_interfaces(&self.attach)?);
+        }
+        if config.services != state.applied_config.services {
+            effect.extend(model.apply_services(&self.services)?);
+        }
+        state.model = model;
         state.hash_key = key;
-        state.config_digest = digest;
+        state.applied_config = config;
         Ok(effect)
     }
+}
+
+/// Digest of a list; nothing of an empty one.
+fn digest<T: Serialize>(list: &[T]) -> Option<String> {
+    let text = serde_json::to_vec(list).ok().filter(|_| !list.is_empty())?;
+    Some(hex::encode(Sha256::digest(text)))
 }

@@ -108,32 +108,39 @@ fn keys_are_read_as_ethtool_prints_them() {
 
 #[test]
 fn it_is_applied_when_it_differs_from_what_was_applied_last() {
-    let mut state = State::new(100_000);
+    let mut state = State::new(200_000);
     let config = parse(WEB).unwrap();
-    let effect = config.apply(&mut state).unwrap().unwrap();
+    let effect = config.apply(&mut state).unwrap();
     assert_eq!(effect.changes.len(), 4, "{effect:?}");
     assert_eq!((state.model.services().len(), state.model.interfaces().len()), (2, 2));
 
     // The same again, with other paths and comments: the operator's changes stay.
     state.model.remove_service("dns").unwrap();
-    state.model.release_retired();
+    state.model.remove_interface("eth0").unwrap();
     let changed = state.clone();
     let text = WEB.replace("[agent]", "# A comment.\n[agent]\nsocket = \"/tmp/s\"");
-    assert_eq!(parse(&text).unwrap().apply(&mut state), Ok(None));
+    assert_eq!(parse(&text).unwrap().apply(&mut state), Ok(Effect::default()));
     assert_eq!(state, changed);
 
-    // Another one: it is made so, and what stays keeps its numbers.
+    // Other services: they are made so, and the interfaces are left alone.
     let text = WEB.replace("weight = 3", "weight = 4");
-    let effect = parse(&text).unwrap().apply(&mut state).unwrap().unwrap();
+    let effect = parse(&text).unwrap().apply(&mut state).unwrap();
     assert_eq!(effect.changes.len(), 2, "{effect:?}");
-    assert_eq!(state.model.services().len(), 2);
+    assert_eq!((state.model.services().len(), state.model.interfaces().len()), (2, 1));
+
+    // Another interface: the services are left alone.
+    state.model.remove_service("dns").unwrap();
+    let text = text.replace("eth1:native", "eth2");
+    let effect = parse(&text).unwrap().apply(&mut state).unwrap();
+    assert_eq!(effect.changes.len(), 3, "{effect:?}");
+    assert_eq!((state.model.services().len(), state.model.interfaces().len()), (1, 2));
 
     // Nothing listed any more: removed, once.
-    let effect = parse("").unwrap().apply(&mut state).unwrap().unwrap();
-    assert_eq!((effect.changes.len(), state.model.services().len()), (4, 0));
+    let effect = parse("").unwrap().apply(&mut state).unwrap();
+    assert_eq!((effect.changes.len(), state.model.services().len()), (3, 0));
     state.model.release_retired();
-    state.model.apply(&config.services, &[]).unwrap();
-    assert_eq!(parse("").unwrap().apply(&mut state), Ok(None));
+    state.model.apply_services(&config.services).unwrap();
+    assert_eq!(parse("").unwrap().apply(&mut state), Ok(Effect::default()));
     assert_eq!(state.model.services().len(), 2);
 }
 
@@ -145,6 +152,8 @@ fn a_refused_configuration_changes_nothing() {
     let bigger = WEB.replace("slots = 251", "slots = 509");
     let refused = parse(&bigger).unwrap().apply(&mut state).unwrap_err();
     assert!(refused.error.contains("can't become 509"), "{refused:?}");
+    let other = WEB.replace("eth0", "eth9").replace("slots = 251", "slots = 509");
+    parse(&other).unwrap().apply(&mut state).unwrap_err();
     let key = format!("hash_key = \"{}\"", "01".repeat(40));
     let other_key = WEB.replace("slots = 100_000", &key);
     let refused = parse(&other_key).unwrap().apply(&mut state).unwrap_err();

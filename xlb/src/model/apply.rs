@@ -1,4 +1,4 @@
-//! Making the model what a whole list of services and interfaces says.
+//! Making the model what a whole list of services or interfaces says.
 //!
 //! All or nothing. What is in both keeps its numbers, so that flows and counters go on; what is no
 //! longer listed goes first, so that a backend or a VIP can move from one service to another.
@@ -6,15 +6,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Effect, Endpoint, Model, Rejection, Service, check};
-use crate::api::types::{BackendSpec, InterfaceSpec, ServiceSpec};
+use crate::api::types::{Announce, BackendSpec, InterfaceSpec, ServiceSpec};
 
 impl Model {
-    /// Makes the services and interfaces exactly those that are listed.
-    pub fn apply(
-        &mut self,
-        services: &[ServiceSpec],
-        interfaces: &[InterfaceSpec],
-    ) -> Result<Effect, Rejection> {
+    /// Makes the services exactly those that are listed.
+    pub fn apply_services(&mut self, services: &[ServiceSpec]) -> Result<Effect, Rejection> {
         let mut wanted = BTreeMap::new();
         let mut warnings = Vec::new();
         for spec in services {
@@ -27,8 +23,7 @@ impl Model {
             }
         }
         let mut next = self.clone();
-        let mut changes = next.apply_interfaces(interfaces)?;
-        changes.extend(next.remove_unwanted(&wanted)?);
+        let mut changes = next.remove_unwanted(&wanted)?;
         for (name, spec) in &wanted {
             if next.services.contains_key(*name) {
                 changes.extend(next.update(spec)?);
@@ -44,37 +39,42 @@ impl Model {
         Ok(Effect { changes, warnings })
     }
 
-    fn apply_interfaces(&mut self, wanted: &[InterfaceSpec]) -> Result<Vec<String>, Rejection> {
-        let mut changes = Vec::new();
-        let listed: HashSet<&str> = wanted.iter().map(|spec| spec.name.as_str()).collect();
-        let unwanted: Vec<String> = self
-            .interfaces
-            .keys()
-            .filter(|name| !listed.contains(name.as_str()))
-            .cloned()
-            .collect();
-        for name in unwanted {
-            changes.extend(self.remove_interface(&name)?.changes);
-        }
-        let mut seen = HashSet::new();
+    /// Makes the interfaces exactly those that are listed.
+    pub fn apply_interfaces(&mut self, wanted: &[InterfaceSpec]) -> Result<Effect, Rejection> {
+        let mut listed = HashSet::new();
         for spec in wanted {
             check::interface_name(&spec.name)?;
-            if !seen.insert(&spec.name) {
+            if !listed.insert(spec.name.as_str()) {
                 return Err(Rejection::invalid(
                     format!("interface {} is there twice", spec.name),
                     "list every interface once",
                 ));
             }
-            match self.interfaces.get_mut(&spec.name) {
-                None => changes.extend(self.add_interface(spec)?.changes),
-                Some(mode) if *mode != spec.mode => {
-                    *mode = spec.mode;
-                    changes.push(format!("changed the mode of interface {}", spec.name));
-                }
-                Some(_) => {}
+        }
+        let mut effect = Effect::default();
+        let names = self.interfaces.keys();
+        let unwanted: Vec<String> =
+            names.filter(|name| !listed.contains(name.as_str())).cloned().collect();
+        for name in unwanted {
+            effect.changes.extend(self.remove_interface(&name)?.changes);
+        }
+        for spec in wanted {
+            effect.changes.extend(self.want_interface(spec)?.changes);
+        }
+        Ok(effect)
+    }
+
+    /// Wants the program on an interface in this mode, whether it is there already or not.
+    pub fn want_interface(&mut self, spec: &InterfaceSpec) -> Result<Effect, Rejection> {
+        match self.interfaces.get_mut(&spec.name) {
+            None => self.add_interface(spec),
+            Some(mode) if *mode == spec.mode => Ok(Effect::default()),
+            Some(mode) => {
+                *mode = spec.mode;
+                let change = format!("changed the mode of interface {}", spec.name);
+                Ok(Effect { changes: vec![change], warnings: Vec::new() })
             }
         }
-        Ok(changes)
     }
 
     /// Removes the services and backends that are not wanted, or not in this shape.
@@ -103,6 +103,11 @@ impl Model {
                     ),
                 ));
             }
+            // Now, and not with the other edits: an address that is given up may become a backend's.
+            if service.announce != Announce::None && spec.announce == Announce::None {
+                self.edit(&service.name, |service| service.announce = Announce::None);
+                changes.push(format!("no longer announcing service {}", service.name));
+            }
             let listed: HashSet<_> = spec.backends.iter().map(|backend| backend.address).collect();
             for backend in service.backends.iter().filter(|b| !listed.contains(&b.address)) {
                 changes.extend(self.remove_backend(&service.name, backend.address)?.changes);
@@ -119,7 +124,7 @@ impl Model {
         if service.announce != spec.announce {
             self.address_is_no_backend(spec.vip.ip(), spec.announce)
                 .map_err(|r| r.of(&format!("service {}", spec.name)))?;
-            changes.push(format!("changed who announces service {}", spec.name));
+            changes.push(format!("announcing service {}", spec.name));
         }
         if service.direct != direct {
             changes.push(format!("changed the direct clients of service {}", spec.name));

@@ -131,6 +131,14 @@ pub struct Effect {
     pub warnings: Vec<String>,
 }
 
+impl Effect {
+    /// Adds what another change did.
+    pub fn extend(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.warnings.extend(other.warnings);
+    }
+}
+
 impl From<Effect> for Changed {
     fn from(effect: Effect) -> Self {
         let message = match effect.changes.is_empty() {

@@ -144,7 +144,7 @@ fn perform(model: &mut Model, step: &Step) -> Result<(), Rejection> {
         Step::RemoveBackend(s, b) => model.remove_backend(&name(*s), address(*b)),
         Step::Apply(list) => {
             let list: Vec<_> = list.iter().map(|(n, v, b)| spec(*n, *v, false, 0, b)).collect();
-            model.apply(&list, &[])
+            model.apply_services(&list)
         }
         Step::Release => {
             model.release_retired();

@@ -58,7 +58,7 @@ fn service_refused(spec: ServiceSpec, kind: RejectionKind, error: &str, help: &s
     // A whole list is refused for the same reasons.
     let all: Vec<ServiceSpec> = model().services().map(|s| s.spec()).chain([spec]).collect();
     if kind == Invalid {
-        refused(|model| model.apply(&all, &[]), kind, error, help);
+        refused(|model| model.apply_services(&all), kind, error, help);
     }
 }
 
@@ -262,18 +262,15 @@ fn applying_a_list_keeps_the_numbers_of_what_stays() {
     web.announce = Announce::None;
     let moved = web.backends.remove(1);
     let api = ServiceSpec { backends: vec![moved], ..service("api", "192.0.2.7:80", &[]) };
-    let eth1 = InterfaceSpec { name: "eth1".into(), mode: AttachMode::Native };
-    let effect = model.apply(&[web.clone(), api.clone()], std::slice::from_ref(&eth1)).unwrap();
+    let effect = model.apply_services(&[web.clone(), api.clone()]).unwrap();
     assert_eq!(
         effect.changes,
         [
-            "removed interface eth0",
-            "added interface eth1",
             "removed service dns: 192.0.2.1:53/udp",
+            "no longer announcing service web",
             "removed backend 10.0.0.2:8080 from service web, 1 left",
             "removed service web6: [2001:db8::1]:80/tcp",
             "added service api: 192.0.2.7:80/tcp, 1 backend",
-            "changed who announces service web",
             "changed the direct clients of service web",
             "weight of backend 10.0.0.1:8080 in service web: 1 before, now 7",
             "changed the interface of backend 10.0.0.1:8080 of service web",
@@ -287,24 +284,60 @@ fn applying_a_list_keeps_the_numbers_of_what_stays() {
         before.services().flat_map(|s| s.backends.iter().map(|b| b.target)).collect();
     assert!(!targets.contains(&model.service("api").unwrap().backends[0].target));
 
-    let again = model.apply(&[web.clone(), api], std::slice::from_ref(&eth1)).unwrap();
+    let again = model.apply_services(&[web.clone(), api]).unwrap();
     assert_eq!(again, Effect { changes: vec![], warnings: vec![] });
 
     let before = model.clone();
     let bigger = ServiceSpec { slots: 509, ..web.clone() };
-    let fixed = model.apply(&[bigger], &[]).unwrap_err();
+    let fixed = model.apply_services(&[bigger]).unwrap_err();
     assert!(fixed.kind == Conflict && fixed.help.contains("remove web"), "{fixed:?}");
-    let twice = model.apply(&[web.clone(), web.clone()], &[]).unwrap_err();
-    assert!(twice.kind == Invalid && twice.error.contains("twice"), "{twice:?}");
-    let twice = model.apply(&[], &[eth1.clone(), eth1]).unwrap_err();
+    let twice = model.apply_services(&[web.clone(), web.clone()]).unwrap_err();
     assert!(twice.kind == Invalid && twice.error.contains("twice"), "{twice:?}");
     assert_eq!(model, before);
 
     // Another VIP is another service, even under the same name.
     let elsewhere = ServiceSpec { vip: "192.0.2.8:80".parse().unwrap(), ..web };
     let old = model.service("web").unwrap().id;
-    model.apply(&[elsewhere], &[]).unwrap();
+    model.apply_services(&[elsewhere]).unwrap();
     assert_ne!(model.service("web").unwrap().id, old);
+}
+
+#[test]
+fn addresses_can_move_between_vips_and_backends() {
+    let mut model = Model::new(DEFAULT_CAPACITY);
+    let x = service("x", "192.0.2.1:80", &["192.0.2.2:80"]);
+    let a = service("a", "192.0.2.3:80", &[]);
+    model.apply_services(&[x.clone(), a.clone()]).unwrap();
+    // A backend's address becomes a VIP, and a VIP's, given up, a backend's.
+    let swapped = [
+        ServiceSpec { announce: Announce::None, backends: vec![], ..x.clone() },
+        ServiceSpec { backends: vec![backend("192.0.2.1:81")], ..a.clone() },
+        service("new", "192.0.2.2:80", &[]),
+    ];
+    model.apply_services(&swapped).unwrap();
+    let before = model.clone();
+    let back = model.apply_services(&[x, swapped[1].clone()]).unwrap_err();
+    assert!(back.kind == Conflict && back.error.contains("192.0.2.1"), "{back:?}");
+    assert_eq!(model, before);
+}
+
+#[test]
+fn applying_interfaces_makes_them_those_that_are_listed() {
+    let mut model = model();
+    let interface = |name: &str, mode| InterfaceSpec { name: name.into(), mode };
+    let eth1 = interface("eth1", AttachMode::Native);
+    let effect = model.apply_interfaces(std::slice::from_ref(&eth1)).unwrap();
+    assert_eq!(effect.changes, ["removed interface eth0", "added interface eth1"]);
+    let list = [interface("eth2", AttachMode::Auto), interface("eth1", AttachMode::Generic)];
+    let effect = model.apply_interfaces(&list).unwrap();
+    assert_eq!(effect.changes, ["added interface eth2", "changed the mode of interface eth1"]);
+    assert_eq!(model.apply_interfaces(&list).unwrap(), Effect::default());
+    let before = model.clone();
+    let twice = model.apply_interfaces(&[eth1.clone(), eth1]).unwrap_err();
+    assert!(twice.kind == Invalid && twice.error.contains("twice"), "{twice:?}");
+    let bad = [interface("eth1", AttachMode::Auto), interface("a/b", AttachMode::Auto)];
+    assert_eq!(model.apply_interfaces(&bad).unwrap_err().kind, Invalid);
+    assert_eq!(model, before);
 }
 
 #[test]

@@ -48,6 +48,16 @@ pub struct AddedVip {
     pub interface: String,
 }
 
+/// Digests of what was applied last of the configuration; nothing where it had nothing to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppliedConfig {
+    /// Of the interfaces.
+    pub interfaces: Option<String>,
+    /// Of the services.
+    pub services: Option<String>,
+}
+
 /// The state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -59,8 +69,8 @@ pub struct State {
     pub vips: Vec<AddedVip>,
     /// The key of the Toeplitz hash.
     pub hash_key: Key,
-    /// Digest of the configuration that was applied last.
-    pub config_digest: Option<String>,
+    /// What was applied last of the configuration.
+    pub applied_config: AppliedConfig,
 }
 
 impl State {
@@ -71,7 +81,7 @@ impl State {
             sysctls: Vec::new(),
             vips: Vec::new(),
             hash_key: STANDARD_KEY,
-            config_digest: None,
+            applied_config: AppliedConfig::default(),
         }
     }
 }
@@ -83,7 +93,7 @@ struct File {
     schema: u32,
     #[serde(with = "hex::serde")]
     hash_key: Key,
-    config_digest: Option<String>,
+    applied_config: AppliedConfig,
     sysctls: Vec<SysctlChange>,
     vips: Vec<AddedVip>,
     model: SavedModel,
@@ -99,11 +109,11 @@ enum Unusable {
 }
 
 fn encode(state: &State) -> serde_json::Result<Vec<u8>> {
-    let State { model, sysctls, vips, hash_key, config_digest } = state;
+    let State { model, sysctls, vips, hash_key, applied_config } = state;
     let mut text = serde_json::to_vec_pretty(&File {
         schema: SCHEMA,
         hash_key: *hash_key,
-        config_digest: config_digest.clone(),
+        applied_config: applied_config.clone(),
         sysctls: sysctls.clone(),
         vips: vips.clone(),
         model: model.save(),
@@ -127,12 +137,12 @@ fn decode(text: &[u8], capacity: u32) -> Result<State, Unusable> {
         return Err(Unusable::Damaged(format!("schema {schema} has never been")));
     }
     let file: File = serde_json::from_slice(text).map_err(damaged)?;
-    let File { schema: _, hash_key, config_digest, sysctls, vips, model } = file;
+    let File { schema: _, hash_key, applied_config, sysctls, vips, model } = file;
     let model = Model::restore(model, capacity).map_err(|e| match e {
         RestoreError::Damaged(why) => Unusable::Damaged(why),
         RestoreError::TooFewSlots { needed, capacity } => {
             Unusable::Refused(StateError::TooFewSlots { needed, capacity })
         }
     })?;
-    Ok(State { model, sysctls, vips, hash_key, config_digest })
+    Ok(State { model, sysctls, vips, hash_key, applied_config })
 }

@@ -38,7 +38,7 @@ fn state(services: u16) -> State {
         new: "2".into(),
     });
     state.vips.push(AddedVip { address: "192.0.2.1".parse().unwrap(), interface: "eth0".into() });
-    state.config_digest = Some("abc".into());
+    state.applied_config.services = Some("abc".into());
     state.hash_key[0] = 7;
     state
 }

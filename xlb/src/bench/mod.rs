@@ -14,16 +14,18 @@ mod measure;
 /// What is printed.
 mod report;
 
-use anyhow::Result;
+/// The command.
+mod command;
 
+pub use command::run;
 pub use measure::Settings;
 pub use report::Report;
 
-/// Measures all cases whose names contain one of `only` (all, if it is empty).
+/// Measures the cases that the settings name.
 ///
 /// # Errors
 ///
 /// The program can't be loaded, or treats a case's frame otherwise than expected.
-pub fn measure(settings: &Settings) -> Result<Report> {
+pub fn measure(settings: &Settings) -> anyhow::Result<Report> {
     measure::run(settings)
 }

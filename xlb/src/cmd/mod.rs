@@ -29,7 +29,7 @@ pub fn dispatch(cli: Cli, output: &Output) -> Result<()> {
     let client = Client::new(cli.global.socket());
     match cli.command {
         Command::Run(args) => crate::agent::run(args),
-        Command::Bench(args) => crate::bench::run(args),
+        Command::Bench(args) => crate::bench::run(output, args),
         Command::Attach(args) => block_on(attach::attach(&client, output, args)),
         Command::Detach(args) => block_on(attach::detach(&client, output, args)),
         Command::Service { command } => block_on(service::run(&client, output, command)),

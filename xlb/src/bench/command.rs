@@ -27,7 +27,7 @@ pub fn run(output: &Output, args: BenchArgs) -> Result<()> {
         only: args.cases,
     };
     let report = measure::run(&settings)?;
-    output.print(&report, table)
+    output.print(&report, |_| table(&report))
 }
 
 fn table(report: &Report) -> String {

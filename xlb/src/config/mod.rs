@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use xlb_common::layout::DEFAULT_SLOT_CAPACITY;
 use xlb_common::toeplitz::Key;
 
 use crate::api::types::{InterfaceSpec, ServiceSpec};
-use crate::model::{DEFAULT_CAPACITY, Effect, Rejection};
+use crate::model::{Effect, Rejection};
 use crate::state::{AppliedConfig, State};
 
 mod check;
@@ -59,7 +60,7 @@ impl Default for Config {
             socket: DEFAULT_SOCKET.into(),
             state_dir: DEFAULT_STATE_DIR.into(),
             pins: DEFAULT_PINS.into(),
-            slots: DEFAULT_CAPACITY,
+            slots: DEFAULT_SLOT_CAPACITY,
             hash_key: None,
             attach: Vec::new(),
             services: Vec::new(),

@@ -36,9 +36,6 @@ pub use check::{INTERFACE_NAME_MAX, NAME_MAX, WEIGHT_MAX, parse_endpoint};
 pub use rejection::{Part, Rejection, RejectionKind};
 pub use saved::{RestoreError, SavedModel, SavedService};
 
-/// Slots there is room for unless the configuration says otherwise: 16 MiB of slot words.
-pub const DEFAULT_CAPACITY: u32 = 4 << 20;
-
 /// An address, a port and a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {

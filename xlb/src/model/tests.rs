@@ -1,5 +1,7 @@
 //! What is refused and in which words, and what each change does to the model.
 
+use xlb_common::layout::DEFAULT_SLOT_CAPACITY;
+
 use super::*;
 use crate::api::types::InterfaceSpec;
 
@@ -21,7 +23,7 @@ pub(super) fn service(name: &str, vip: &str, backends: &[&str]) -> ServiceSpec {
 }
 
 fn model() -> Model {
-    let mut model = Model::new(DEFAULT_CAPACITY);
+    let mut model = Model::new(DEFAULT_SLOT_CAPACITY);
     model
         .add_service(&service("web", "192.0.2.1:80", &["10.0.0.1:8080", "10.0.0.2:8080"]))
         .unwrap();
@@ -223,7 +225,7 @@ fn too_many_of_anything_is_refused() {
 
     let addresses: Vec<String> = (1..TARGETS).map(|port| format!("10.0.0.1:{port}")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    let mut model = Model::new(DEFAULT_CAPACITY);
+    let mut model = Model::new(DEFAULT_SLOT_CAPACITY);
     model.add_service(&service("big", "192.0.2.1:1", &addresses)).unwrap();
     let before = model.clone();
     let full = model.add_backend("big", &backend("10.0.0.2:1")).unwrap_err();
@@ -304,7 +306,7 @@ fn applying_a_list_keeps_the_numbers_of_what_stays() {
 
 #[test]
 fn addresses_can_move_between_vips_and_backends() {
-    let mut model = Model::new(DEFAULT_CAPACITY);
+    let mut model = Model::new(DEFAULT_SLOT_CAPACITY);
     let x = service("x", "192.0.2.1:80", &["192.0.2.2:80"]);
     let a = service("a", "192.0.2.3:80", &[]);
     model.apply_services(&[x.clone(), a.clone()]).unwrap();

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use xlb_common::layout::DEFAULT_SLOT_CAPACITY;
+
 use super::*;
 use crate::api::types::{AttachMode, InterfaceSpec, ServiceSpec};
-use crate::model::DEFAULT_CAPACITY;
 
 fn state(services: u16) -> State {
-    let mut state = State::new(DEFAULT_CAPACITY);
+    let mut state = State::new(DEFAULT_SLOT_CAPACITY);
     for i in 0..services {
         let spec: ServiceSpec = serde_json::from_value(serde_json::json!({
             "name": format!("s{i}"), "vip": "192.0.2.1:80", "protocol": "tcp", "slots": 251,
@@ -64,12 +65,12 @@ fn path(temp: &TempDir) -> std::path::PathBuf {
 #[test]
 fn what_is_saved_comes_back() {
     let (temp, directory) = directory();
-    let empty = directory.load(DEFAULT_CAPACITY).unwrap();
+    let empty = directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
     assert!(empty.state.is_none() && empty.notes.is_empty(), "{empty:?}");
     for services in [0, 1, 3, 1] {
         let state = state(services);
         directory.save(&state).unwrap();
-        let loaded = directory.load(DEFAULT_CAPACITY).unwrap();
+        let loaded = directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
         assert_eq!((loaded.state, loaded.notes), (Some(state), vec![]));
     }
     assert_eq!(names(&path(&temp)), ["agent.pid", "state.json", "state.json.bak"]);
@@ -90,7 +91,7 @@ fn leftovers_of_a_killed_agent_do_no_harm() {
     fs::remove_file(&backup).unwrap();
     fs::hard_link(&current, &backup).unwrap();
     directory.save(&state(4)).unwrap();
-    assert_eq!(directory.load(DEFAULT_CAPACITY).unwrap().state, Some(state(4)));
+    assert_eq!(directory.load(DEFAULT_SLOT_CAPACITY).unwrap().state, Some(state(4)));
     assert_eq!(fs::read(&backup).unwrap(), encode(&state(3)).unwrap());
     // One more save clears what a rename onto the same file has left.
     directory.save(&state(5)).unwrap();
@@ -108,7 +109,7 @@ fn every_truncation_is_noticed_kept_and_survived() {
     assert_eq!(good.last(), Some(&b'\n'));
     for length in 0..good.len() - 1 {
         fs::write(&file, &good[..length]).unwrap();
-        let Loaded { state, notes } = directory.load(DEFAULT_CAPACITY).unwrap();
+        let Loaded { state, notes } = directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
         assert_eq!(state.as_ref(), Some(&old), "{length}");
         assert!(notes[0].contains("damaged") && notes[0].contains("kept as"), "{notes:?}");
         assert!(notes[1].contains("the one before it"), "{notes:?}");
@@ -124,12 +125,12 @@ fn without_any_good_file_it_begins_empty_and_says_so() {
     for name in ["state.json", "state.json.bak", "state.json"] {
         fs::write(path(&temp).join(name), "{}").unwrap();
     }
-    let Loaded { state, notes } = directory.load(DEFAULT_CAPACITY).unwrap();
+    let Loaded { state, notes } = directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
     assert!(state.is_none() && notes.len() == 3, "{notes:?}");
     assert!(notes[2].contains("empty"), "{notes:?}");
     // The second one in a second gets a name of its own.
     fs::write(path(&temp).join("state.json"), "{}").unwrap();
-    directory.load(DEFAULT_CAPACITY).unwrap();
+    directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
     assert_eq!(names(&path(&temp)).iter().filter(|n| n.contains("damaged-")).count(), 3);
 }
 
@@ -139,7 +140,7 @@ fn a_lost_file_is_replaced_by_the_one_before_it() {
     directory.save(&state(1)).unwrap();
     directory.save(&state(2)).unwrap();
     fs::remove_file(path(&temp).join("state.json")).unwrap();
-    let Loaded { state: loaded, notes } = directory.load(DEFAULT_CAPACITY).unwrap();
+    let Loaded { state: loaded, notes } = directory.load(DEFAULT_SLOT_CAPACITY).unwrap();
     assert_eq!(loaded, Some(state(1)));
     assert!(notes.len() == 1 && notes[0].contains("is gone"), "{notes:?}");
 }
@@ -148,7 +149,7 @@ fn a_lost_file_is_replaced_by_the_one_before_it() {
 fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> Result<State, Unusable> {
     let mut json = serde_json::from_slice(&encode(&state(3)).unwrap()).unwrap();
     edit(&mut json);
-    decode(&serde_json::to_vec(&json).unwrap(), DEFAULT_CAPACITY)
+    decode(&serde_json::to_vec(&json).unwrap(), DEFAULT_SLOT_CAPACITY)
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn a_good_file_for_another_agent_is_refused_and_left_alone() {
 
     let newer = text.replace("\"schema\": 1", "\"schema\": 2");
     fs::write(&file, &newer).unwrap();
-    let error = directory.load(DEFAULT_CAPACITY).unwrap_err();
+    let error = directory.load(DEFAULT_SLOT_CAPACITY).unwrap_err();
     assert!(matches!(error, StateError::Newer { schema: 2 }), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap(), newer);
 }
@@ -220,5 +221,5 @@ fn what_the_system_refuses_is_said() {
     fs::create_dir(path(&temp).join("state.json.new")).unwrap();
     let error = directory.save(&state(2)).unwrap_err();
     assert!(error.to_string().contains("cannot write"), "{error}");
-    assert_eq!(directory.load(DEFAULT_CAPACITY).unwrap().state, Some(state(1)));
+    assert_eq!(directory.load(DEFAULT_SLOT_CAPACITY).unwrap().state, Some(state(1)));
 }

@@ -77,6 +77,36 @@ impl SlotWord {
     }
 }
 
+/// What a slot becomes when it should send new flows to `wanted`.
+///
+/// `exists` says which targets still do: one that was removed has no flows to keep. A slot that
+/// changes becomes or stays watched, and holds; see [`crate::automaton`].
+pub fn turn(word: SlotWord, wanted: u16, exists: impl Fn(u16) -> bool) -> SlotWord {
+    let (previous, current) = (word.previous(), word.current());
+    match (word.watched(), word.is_moving()) {
+        (false, _) if current == wanted => word,
+        // Nobody is on the old target, so nobody has to be kept there.
+        (false, _) if !exists(current) => SlotWord::stable(wanted),
+        (false, _) => SlotWord::moving(current, wanted, true),
+        (true, true) if !exists(previous) => SlotWord::settled(wanted),
+        (true, true) if previous == wanted => SlotWord::settled(wanted),
+        (true, true) => SlotWord::moving(previous, wanted, word.hold()),
+        (true, false) if current == wanted => word,
+        (true, false) if !exists(current) => SlotWord::settled(wanted),
+        (true, false) => SlotWord::moving(current, wanted, true),
+    }
+}
+
+/// A moving slot without its hold; other slots as they are.
+pub fn release(word: SlotWord) -> SlotWord {
+    SlotWord(word.0 & !HOLD)
+}
+
+/// A moving slot as a settled one; other slots as they are.
+pub fn settle(word: SlotWord) -> SlotWord {
+    if word.is_moving() { SlotWord::settled(word.current()) } else { word }
+}
+
 /// Picks a slot in `0..count` for `hash`, in proportion to the hash's value.
 ///
 /// Multiply-and-shift keeps the hash's high bits, costs one multiplication, and needs no power of
@@ -109,6 +139,40 @@ mod tests {
             prop_assert!(choose(a, count) < count);
             prop_assert!(choose(a.min(b), count) <= choose(a.max(b), count));
         }
+    }
+
+    #[test]
+    fn a_slot_turns_without_leaving_a_live_flow_behind() {
+        let all = |_| true;
+        let without_1 = |target| target != 1;
+        let stable = SlotWord::stable;
+        let moving = SlotWord::moving;
+        let settled = SlotWord::settled;
+        for (word, wanted, becomes) in [
+            (stable(1), 1, stable(1)),
+            (stable(1), 2, moving(1, 2, true)),
+            (moving(1, 2, true), 3, moving(1, 3, true)),
+            (moving(1, 2, false), 2, moving(1, 2, false)),
+            // Flows that went to 2 meanwhile are written down.
+            (moving(1, 2, false), 1, settled(1)),
+            (settled(1), 1, settled(1)),
+            (settled(1), 2, moving(1, 2, true)),
+        ] {
+            assert_eq!(turn(word, wanted, all), becomes, "{word:?} to {wanted}");
+        }
+        for (word, wanted, becomes) in [
+            (stable(1), 2, stable(2)),
+            (stable(0), 2, stable(2)),
+            (moving(1, 2, true), 2, settled(2)),
+            (moving(2, 1, false), 3, moving(2, 3, false)),
+            (settled(1), 2, settled(2)),
+        ] {
+            let exists = |target| target != 0 && without_1(target);
+            assert_eq!(turn(word, wanted, exists), becomes, "{word:?} to {wanted} without 1");
+        }
+        assert_eq!(release(moving(1, 2, true)), moving(1, 2, false));
+        assert_eq!(settle(moving(1, 2, true)), settled(2));
+        assert_eq!(settle(stable(1)), stable(1));
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn prepare(datapath: &Datapath) -> Result<()> {
     // Test runs come from the loopback interface, so this is "out of the same interface".
     let hop = Hop { mac_low, mac_high, ifindex: 1, mtu: 1500, tag_bytes: 0, tags: [0; 2] };
     datapath.write_hop(cases::HOP, hop);
-    datapath.write_routes4(|_| cases::HOP);
+    datapath.write_routes4(&[cases::HOP; 1 << 16], |hop| hop);
     let mut routes = [Route6 { prefix: 0, mask: 0, hop: u64::from(HOP_FINER) }; ROUTES6];
     // As on a node with a default route: its own link first, then everything else.
     routes[0] = Route6 { prefix: u64::from_ne_bytes([0xfe, 0x80, 0, 0, 0, 0, 0, 0]), mask: u64::MAX, hop: u64::from(HOP_FINER) };

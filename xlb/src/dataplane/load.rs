@@ -369,7 +369,16 @@ fn pinned_program(pins: &Path, name: &str) -> Result<Xdp> {
         .with_context(|| format!("cannot open the pinned program {name} in {}", pins.display()))
 }
 
-/// Whether anything is pinned in `pins`.
+/// Whether a data path is pinned in `pins`, whole: the clock is pinned last.
 pub fn is_running(pins: &Path) -> bool {
-    pins.join(section_pin(SECTIONS[0].0)).exists()
+    pins.join(CLOCK).exists()
+}
+
+/// Removes all pins: what an agent left that did not get to the end of its start.
+pub fn remove_pins(pins: &Path) {
+    for entry in fs::read_dir(pins).into_iter().flatten().flatten() {
+        if let Err(error) = fs::remove_file(entry.path()) {
+            tracing::warn!("cannot remove the pin {}: {error}", entry.path().display());
+        }
+    }
 }

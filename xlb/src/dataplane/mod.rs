@@ -15,6 +15,15 @@ pub mod tables;
 /// Writing tables into the maps in an order in which no packet sees half a change.
 pub mod write;
 
+/// Waiting until no packet can still see what was taken out of sight.
+pub mod grace;
+
+/// Attaching the program to interfaces.
+pub mod attach;
+
+/// Flows that are remembered while slots change.
+pub mod flows;
+
 /// Reading counters.
 pub mod counters;
 

@@ -57,7 +57,7 @@ impl PlannedService {
     }
 
     /// What the index says of this service.
-    fn entry(&self, tables: &Tables) -> Service {
+    pub fn entry(&self, tables: &Tables) -> Service {
         let port = raw_port(self.vip);
         let hash = match self.vip.ip() {
             IpAddr::V4(_) => toeplitz::vip4(tables, raw_address(self.vip.ip())[0] as u32, port),

@@ -127,19 +127,31 @@ impl Datapath {
         self.maps.hot.read(0, field!(Hot, hops[usize::from(id)]))
     }
 
-    /// Sets the next hops of IPv4 destinations by their first two bytes (`address >> 16`).
-    /// Returns how many changed.
-    pub fn write_routes4(&self, hop_of: impl Fn(u16) -> u16) -> usize {
+    /// Sets the next hops of IPv4 destinations by their first two bytes, raw: `routes` says which
+    /// hop, `number` its number. Returns how many changed.
+    pub fn write_routes4<H: Copy>(&self, routes: &[H], number: impl Fn(H) -> u16) -> usize {
         let mut changed = 0;
-        for first_bytes in 0..=u16::MAX {
-            let place = usize::from(first_bytes.to_be());
-            let hop = hop_of(first_bytes);
-            if self.maps.hot.read(0, field!(Hot, routes4[place])) != hop {
-                self.maps.hot.live(0, field!(Hot, routes4[place]), hop);
+        for (place, hop) in routes.iter().enumerate() {
+            let number = number(*hop);
+            if self.maps.hot.read(0, field!(Hot, routes4[place])) != number {
+                self.maps.hot.live(0, field!(Hot, routes4[place]), number);
                 changed += 1;
             }
         }
         changed
+    }
+
+    /// The numbers of all next hops that targets and routes refer to.
+    pub fn hops_in_use(&self) -> std::collections::BTreeSet<u16> {
+        let targets = (0..TARGETS).map(|i| self.maps.targets.read(i, field!(Target, hop)) as u16);
+        let routes4 =
+            (0..1usize << 16).map(|i| self.maps.hot.read(0, field!(Hot, routes4[i])));
+        let routes6 = self.maps.hot.read(0, field!(Hot, routes6)).into_iter().flatten();
+        targets
+            .chain(routes4)
+            .chain(routes6.map(|route| route.hop as u16))
+            .filter(|number| (1..HOPS as u16).contains(number))
+            .collect()
     }
 
     /// Sets the list of IPv6 routes and puts it in force. Returns whether it changed.

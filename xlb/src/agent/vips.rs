@@ -1,0 +1,89 @@
+//! VIPs on interfaces: those of services that are announced, and no others.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::actor::Actor;
+use crate::api::types::Announce;
+use crate::net::announce;
+use crate::state::AddedVip;
+
+impl Actor {
+    /// Adds, moves and removes VIPs so that they are where they should be. Returns warnings.
+    pub(super) async fn update_vips(&mut self) -> Vec<String> {
+        let wanted: BTreeSet<IpAddr> = self
+            .state
+            .model
+            .services()
+            .filter(|service| service.announce == Announce::Arp)
+            .map(|service| service.vip.ip())
+            .collect();
+        let mut warnings = Vec::new();
+        for vip in self.state.vips.clone() {
+            if !wanted.contains(&vip.address) {
+                self.remove_vip(&vip, &mut warnings).await;
+            }
+        }
+        for vip in wanted {
+            match self.put_vip(vip).await {
+                Ok(()) => drop(self.vip_warnings.remove(&vip)),
+                Err(warning) => {
+                    tracing::warn!("{warning}");
+                    self.vip_warnings.insert(vip, warning.clone());
+                    warnings.push(warning);
+                }
+            }
+        }
+        warnings
+    }
+
+    async fn remove_vip(&mut self, vip: &AddedVip, warnings: &mut Vec<String>) {
+        if let Some(link) = self.view.link_named(&vip.interface)
+            && let Err(error) = announce::remove(&self.handle, link.index, vip.address).await
+        {
+            warnings.push(error.to_string());
+            return;
+        }
+        tracing::info!("took {} off {}", vip.address, vip.interface);
+        let mut state = self.state.clone();
+        state.vips.retain(|other| other != vip);
+        if let Err(error) = self.save(state) {
+            warnings.push(format!("{error:#}"));
+        }
+    }
+
+    /// Puts a VIP where it belongs and announces it, unless another node has it.
+    async fn put_vip(&mut self, vip: IpAddr) -> Result<(), String> {
+        let attached = self.attached();
+        let Some(link) = announce::place_for(&self.view, &attached, vip) else {
+            return Err(format!("{vip} can't be put on any interface: not even loopback is there"));
+        };
+        if self.view.is_own(vip) {
+            return Ok(());
+        }
+        let link = link.clone();
+        let own = announce::own_macs(&self.view);
+        match announce::duplicate(&link, &own, vip).await {
+            Ok(None) => {}
+            Ok(Some(mac)) => {
+                let mac: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+                return Err(format!(
+                    "{vip} is already in use on {} by {}: it was not added; take it away there, then remove the service and add it again",
+                    link.name,
+                    mac.join(":")
+                ));
+            }
+            Err(error) => tracing::warn!("no look for a duplicate of {vip}: {error}"),
+        }
+        // First the note, so that what was added is removed again whatever happens.
+        let note = AddedVip { address: vip, interface: link.name.clone() };
+        if !self.state.vips.contains(&note) {
+            let mut state = self.state.clone();
+            state.vips.push(note);
+            self.save(state).map_err(|error| format!("{error:#}"))?;
+        }
+        announce::add(&self.handle, &link, vip).await.map_err(|error| error.to_string())?;
+        tracing::info!("put {vip} on {}", link.name);
+        announce::announce(&link, vip).await.map_err(|error| error.to_string())
+    }
+}

@@ -7,7 +7,7 @@ use xlb_common::index::{self, Key6};
 use xlb_common::layout::*;
 use xlb_common::{checksum, toeplitz};
 
-use crate::frame::{self, Frame, load, store};
+use crate::frame::{self, Frame, host_order, load, store};
 use crate::maps::{HOT, REPLIES4, REPLIES6};
 
 pub const TCP: u8 = 6;
@@ -227,7 +227,7 @@ impl Family for Ipv4 {
         let (version, length, fragment, protocol) = unsafe {
             (
                 load::<u8>(network),
-                u32::from(u16::from_be(load(network + 2))),
+                host_order(load(network + 2)),
                 load::<u16>(network + 6),
                 load::<u8>(network + 9),
             )
@@ -352,7 +352,7 @@ impl Family for Ipv6 {
         let (version, payload, protocol) = unsafe {
             (
                 load::<u8>(network) >> 4,
-                u32::from(u16::from_be(load(network + 4))),
+                host_order(load(network + 4)),
                 load::<u8>(network + 6),
             )
         };

@@ -1,4 +1,4 @@
-//! Where kernels come from: Debian's packages, downloaded and unpacked, never installed.
+//! Kernels to boot: unpacked from Debian's packages, never installed.
 //!
 //! What was unpacked once is used again, so that no later run depends on the network.
 
@@ -11,10 +11,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use xlb_tests::command::run;
 
-use crate::{
-    setup::apt,
-    tools::{say, target_directory},
-};
+use super::packages;
+use crate::tools::target_directory;
 
 /// Modules that the tests need and Debian does not build in.
 const MODULES: &[&str] = &["veth"];
@@ -34,9 +32,12 @@ pub fn get(series: &str) -> Result<Image> {
     let directory = target_directory()?.join("kernels").join(series);
     let complete = directory.join("name");
     if !complete.exists() {
-        let package = newest(series)?;
-        say(&format!("downloading {package}"));
-        unpack(&package, &directory)?;
+        // What an interrupted run left behind is of no use.
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        let package = packages::download(series, &directory)?;
+        unpack(&directory)?;
         fs::write(&complete, package)?;
     }
     Ok(Image {
@@ -46,39 +47,9 @@ pub fn get(series: &str) -> Result<Image> {
     })
 }
 
-/// The newest package of a series, signed or not.
-fn newest(series: &str) -> Result<String> {
-    let expression = format!(
-        r"^linux-image-{}\.[0-9]+(-[0-9]+)?(\+deb[0-9]+)?-cloud-amd64(-unsigned)?$",
-        series.replace('.', r"\.")
-    );
-    let find = || -> Result<_> {
-        Ok(apt::names(&expression)?.into_iter().max_by_key(|name| numbers(name)))
-    };
-    if let Some(name) = find()? {
-        return Ok(name);
-    }
-    apt::update()?;
-    find()?.with_context(|| {
-        format!(
-            "the package sources of this machine have no kernel {series} \
-             (linux-image-{series}*-cloud-amd64; Debian 12 with its security updates has it)"
-        )
-    })
-}
-
-/// The numbers in a name, to compare versions by.
-fn numbers(name: &str) -> Vec<u64> {
-    name.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
-}
-
 /// Takes the kernel and the modules out of a package.
-fn unpack(package: &str, directory: &Path) -> Result<()> {
-    // What an interrupted run left behind is of no use.
-    let _ = fs::remove_dir_all(directory);
+fn unpack(directory: &Path) -> Result<()> {
     let whole = directory.join("package");
-    fs::create_dir_all(&whole).with_context(|| format!("cannot make {}", whole.display()))?;
-    apt::download(package, directory)?;
     let archive = find_file(directory, &|name| name.ends_with(".deb"))?;
     run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&whole))?;
     let kernel = find_file(&whole.join("boot"), &|name| name.starts_with("vmlinuz"))?;
@@ -93,6 +64,8 @@ fn unpack(package: &str, directory: &Path) -> Result<()> {
     }
     fs::remove_file(archive)?;
     fs::remove_dir_all(whole)?;
+    // There only if the sources of another release were asked.
+    let _ = fs::remove_dir_all(directory.join("apt"));
     Ok(())
 }
 
@@ -110,17 +83,4 @@ fn find_file(directory: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<PathBuf>
         }
     }
     anyhow::bail!("a file is missing in the package below {}", directory.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        let older = numbers("linux-image-6.12.99+deb12-cloud-amd64");
-        let newer = numbers("linux-image-6.12.117+deb12-cloud-amd64");
-        assert!(older < newer);
-        assert!(numbers("linux-image-6.1.0-9-cloud-amd64") < numbers("linux-image-6.1.0-10-c"));
-    }
 }

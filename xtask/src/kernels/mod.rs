@@ -6,12 +6,18 @@
 
 /// Booting and watching a guest.
 mod guest;
-/// Where kernels come from.
+/// Kernels to boot.
 mod image;
 /// The file system that a guest boots with.
 mod initramfs;
+/// Where kernels come from.
+mod packages;
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Stdio,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -20,7 +26,7 @@ use xlb_tests::binaries::binary;
 
 use crate::{
     setup::{self, Purpose},
-    tools::{Tally, cargo, say},
+    tools::{Tally, cargo, say, target_directory},
 };
 use initramfs::{Initramfs, Program};
 
@@ -54,6 +60,12 @@ pub fn run(options: &Options) -> Result<Tally> {
         bail!("no kernel {unknown}: there are {}", SERIES.join(" and "));
     }
     let program = program(options)?;
+    let directory = target_directory()?.join("kernels");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    // Only one at a time: the files are shared.
+    let lock = File::create(directory.join("lock"))?;
+    lock.lock().context("cannot wait for another run to end")?;
     let mut tally = Tally::default();
     let mut failed = Vec::new();
     for series in SERIES {

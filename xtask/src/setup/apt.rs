@@ -1,8 +1,8 @@
-//! Debian's packages.
+//! Debian's packages, to be installed.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::tools::{find, say, step};
 
@@ -39,7 +39,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
 }
 
 /// Fetches the package lists.
-pub fn update() -> Result<()> {
+fn update() -> Result<()> {
     step(apt_get().arg("update"))
 }
 
@@ -50,31 +50,8 @@ pub fn turn_off(service: &str) {
     }
 }
 
-/// Downloads the newest version of a package into a directory.
-pub fn download(package: &str, directory: &Path) -> Result<()> {
-    let get = || step(apt_get().args(["download", package]).current_dir(directory));
-    if get().is_err() {
-        xlb_tests::interrupt::check()?;
-        update()?;
-        get()?;
-    }
-    Ok(())
-}
-
-/// The names of all packages that match a regular expression.
-pub fn names(expression: &str) -> Result<Vec<String>> {
-    let output = Command::new("apt-cache")
-        .args(["search", "--names-only", expression])
-        .output()
-        .context("cannot run apt-cache")?;
-    if !output.status.success() {
-        bail!("apt-cache failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let lines = String::from_utf8_lossy(&output.stdout);
-    Ok(lines.lines().filter_map(|line| line.split_whitespace().next()).map(Into::into).collect())
-}
-
-fn apt_get() -> Command {
+/// `apt-get` that asks nothing and waits for its lock.
+pub fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
     // Another one may be running: wait for it instead of failing.

@@ -133,12 +133,9 @@ pub enum Command {
 }
 
 impl Cli {
-    /// Reads the command line of this process; ends the process on `--help` and on wrong usage.
-    pub fn from_process() -> Self {
-        match Self::try_parse().and_then(Self::settle) {
-            Ok(cli) => cli,
-            Err(error) => error.exit(),
-        }
+    /// Reads the command line of this process. Help that was asked for is an error, too.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::try_parse()?.settle()
     }
 
     /// Checks what clap can't and hands global options to the commands that want them.

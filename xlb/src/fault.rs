@@ -18,11 +18,13 @@ pub struct Fault {
     pub exit: Exit,
 }
 
-/// Exit codes. 0 is success and 2, wrong usage, is clap's.
+/// Exit codes. 0 is success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It was tried and did not work.
     Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
     /// There is no agent to ask.
     NoAgent = 3,
 }

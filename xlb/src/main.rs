@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use xlb::cli::Cli;
 use xlb::cmd;
 use xlb::fault::Fault;
-use xlb::output::{Output, is_broken_pipe};
+use xlb::output::{Output, is_broken_pipe, wrong_usage};
 
 fn main() -> ExitCode {
-    let cli = Cli::from_process();
+    let cli = match Cli::from_process() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(wrong_usage(&error)),
+    };
     let output = Output::new(&cli.global);
     match cmd::dispatch(cli, &output) {
         Ok(()) => ExitCode::SUCCESS,

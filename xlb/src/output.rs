@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::{ColorWhen, Global};
-use crate::fault::Fault;
+use crate::fault::{Exit, Fault};
 
 /// Words for how things are, and how good that is.
 pub mod state;
@@ -148,6 +148,28 @@ impl Output {
     }
 }
 
+/// Says what is wrong with the command line, or prints the help that was asked for. What is returned
+/// is the exit code. With `--json` among the words, the error is JSON.
+pub fn wrong_usage(error: &clap::Error) -> u8 {
+    let json = || std::env::args().any(|word| word == "--json" || word == "-j");
+    if !error.use_stderr() || !json() {
+        // Nobody is left to tell when this fails.
+        let _ = error.print();
+        return error.exit_code() as u8;
+    }
+    let fault = usage_fault(&error.render().to_string());
+    let output = Output { json: true, ..Output::new(&Global::default()) };
+    output.fault(&fault);
+    fault.exit as u8
+}
+
+/// The first paragraph of clap's text is the error and the others are the help.
+fn usage_fault(text: &str) -> Fault {
+    let (error, help) = text.trim().split_once("\n\n").unwrap_or((text.trim(), "xlb --help"));
+    let error = error.strip_prefix("error: ").unwrap_or(error);
+    Fault::new(error).help(help.trim()).exit(Exit::Usage)
+}
+
 fn fault_text(fault: &Fault, paint: Paint) -> String {
     let mut text = format!("{} {}\n", paint.tone(Tone::Bad, "error:"), fault.error.trim_end());
     if let Some(help) = &fault.help {
@@ -204,6 +226,14 @@ mod tests {
         assert!(rule(Auto, false, &[("CLICOLOR_FORCE", "1")]));
         assert!(rule(Always, false, &[("NO_COLOR", "1")]));
         assert!(!rule(Never, true, &[("CLICOLOR_FORCE", "1")]));
+    }
+
+    #[test]
+    fn the_help_of_wrong_usage_is_what_follows_the_error() {
+        let fault = usage_fault("error: no such thing\n\n  tip: another\n\nUsage: xlb\n");
+        assert_eq!(fault.error, "no such thing");
+        assert_eq!(fault.help.as_deref(), Some("tip: another\n\nUsage: xlb"));
+        assert_eq!(fault.exit, Exit::Usage);
     }
 
     #[test]

@@ -160,10 +160,8 @@ impl History {
             Some(last) => stats.at_ns.saturating_sub(last.at_ns) >= STEP_NS,
         };
         let changed = previous.is_some_and(|old| {
-            stats
-                .services
-                .iter()
-                .any(|s| rates::same_service(old, s).is_some_and(|o| !same_pool(o, s)))
+            let differs = |s| rates::same_service(old, s).is_some_and(|old| !goes_on(old, s));
+            stats.services.iter().any(differs)
         });
         if due || changed {
             if self.beginnings.len() == STEPS {
@@ -245,7 +243,7 @@ impl History {
     /// Actual shares since the oldest beginning at which the pool was what it is.
     fn shares(&self, stats: &Stats, service: &ServiceStats) -> (f64, Basis, Vec<Option<f64>>) {
         let same = |old: &&Rc<Stats>| {
-            rates::same_service(old, service).is_some_and(|old| same_pool(old, service))
+            rates::same_service(old, service).is_some_and(|old| goes_on(old, service))
         };
         let begun = self.beginnings.iter().rev().take_while(same).last();
         let old = begun.and_then(|old| rates::same_service(old, service));
@@ -290,11 +288,16 @@ impl History {
     }
 }
 
-/// Whether shares of these two readings of a service mean the same.
-fn same_pool(old: &ServiceStats, new: &ServiceStats) -> bool {
+/// Whether a window of shares can reach from one reading of a service to another: the pool is the
+/// same, and no counter has started anew.
+fn goes_on(old: &ServiceStats, new: &ServiceStats) -> bool {
     old.backends.len() == new.backends.len()
         && old.backends.iter().zip(&new.backends).all(|(old, new)| {
-            old.address == new.address && old.weight == new.weight && old.share == new.share
+            old.address == new.address
+                && old.weight == new.weight
+                && old.share == new.share
+                && old.counters.request_packets <= new.counters.request_packets
+                && old.counters.opened <= new.counters.opened
         })
 }
 

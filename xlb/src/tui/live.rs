@@ -65,7 +65,7 @@ pub async fn run(client: Client, mut app: App, theme: Theme) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut screen = Screen::open()?;
-    let poller = tokio::spawn(poll(client, app.interval, sender.clone()));
+    let mut poller = tokio::spawn(poll(client, app.interval, sender.clone()));
     let keyboard = Keyboard::listen(sender);
     while !app.quit {
         app.now = begun.elapsed();
@@ -75,6 +75,9 @@ pub async fn run(client: Client, mut app: App, theme: Theme) -> Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => break,
+            ended = &mut poller => return Err(ended.map_or_else(anyhow::Error::from, |()| {
+                anyhow::anyhow!("the task that asks the agent has ended")
+            })),
         };
         app.now = begun.elapsed();
         take_in(&mut app, &mut screen, event.unwrap_or(Event::Closed))?;

@@ -13,8 +13,6 @@ use super::theme::Theme;
 
 /// The least rows in which three layers of panes make sense.
 const LEAST: u16 = 9;
-/// The part of the screen that the graphs take at most.
-const GRAPHS: u16 = 4;
 
 /// Draws everything.
 pub fn draw(app: &App, theme: Theme, area: Rect, buf: &mut Buffer) {
@@ -59,8 +57,9 @@ fn panes(canvas: Canvas<'_>, mut rows: Rows, buf: &mut Buffer) {
     }
     let spare = (rows.0.height - 1).saturating_sub(wants.iter().sum());
     if spare >= 3 {
-        let tallest = (rows.0.height / GRAPHS).max(4);
-        canvas.graphs(rows.top((spare + 1).min(tallest)), buf);
+        // Two thirds of what is to spare, and never so much that the graphs are the main thing.
+        let tallest = (rows.0.height * 2 / 5).max(4);
+        canvas.graphs(rows.top(((spare + 1) * 2 / 3).clamp(4, tallest)), buf);
     } else {
         canvas.throughput(rows.top(1), buf);
     }

@@ -62,6 +62,8 @@ fn counters_that_start_anew_stand_still_once() {
     let past: Vec<f64> = history.packets.last(9).collect();
     assert_eq!(past[0], 0.0);
     assert!(past[1] > 0.0);
+    assert_eq!(row(&history, "web").window, 1.0);
+    assert!(row(&history, "web").backends[0].actual.is_some_and(|actual| actual > 0.3));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::actor::Actor;
 use crate::api::types::Announce;
-use crate::net::announce;
+use crate::net::{self, Changes, announce};
 use crate::state::AddedVip;
 
 impl Actor {
@@ -19,6 +19,11 @@ impl Actor {
             .map(|service| service.vip.ip())
             .collect();
         let mut warnings = Vec::new();
+        // What was put somewhere a moment ago may not have been reported yet.
+        let addresses = Changes { addresses: true, ..Changes::default() };
+        if let Err(error) = net::refresh(&self.handle, &mut self.view, addresses).await {
+            warnings.push(error.to_string());
+        }
         for vip in self.state.vips.clone() {
             if !wanted.contains(&vip.address) {
                 self.remove_vip(&vip, &mut warnings).await;

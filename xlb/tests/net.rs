@@ -5,9 +5,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
+#[path = "net/interfaces.rs"]
+mod interfaces;
 #[path = "net/lab.rs"]
 mod lab;
 #[path = "net/seeing.rs"]
 mod seeing;
 #[path = "net/settings.rs"]
 mod settings;
+#[path = "net/vips.rs"]
+mod vips;

@@ -7,6 +7,7 @@
 //! # Contents
 
 use std::io;
+use std::net::IpAddr;
 
 /// A connection to the kernel's routing netlink; cheap to clone.
 pub use rtnetlink::Handle;
@@ -31,8 +32,23 @@ pub mod compile;
 /// Which interfaces a program can send from, and how frames look there.
 pub mod egress;
 
+/// Having the kernel resolve and confirm neighbours.
+pub mod neighbour;
+
 /// The kernel settings that handing packets up needs.
 pub mod sysctl;
+
+/// VIPs as addresses of this node.
+pub mod announce;
+
+mod frames;
+mod packet;
+
+/// XDP programs on an interface, whoever attached them.
+pub mod interface;
+
+/// What a driver does to frames before a program sees them.
+pub mod ethtool;
 
 pub use compile::{Compiled, compile};
 pub use egress::{egress, hop_of};
@@ -51,6 +67,38 @@ pub enum Error {
         what: &'static str,
         /// The kernel's answer.
         source: rtnetlink::Error,
+    },
+    /// A neighbour can't be asked for.
+    #[error("can't ask for the neighbour {address} on interface {ifindex}: {source}")]
+    Neighbour {
+        /// The interface.
+        ifindex: u32,
+        /// The neighbour.
+        address: IpAddr,
+        /// The kernel's answer.
+        source: rtnetlink::Error,
+    },
+    /// A VIP can't be put on an interface or taken off it.
+    #[error("can't {doing} {vip} {place}: {source}")]
+    Address {
+        /// `put` or `take`.
+        doing: &'static str,
+        /// The VIP.
+        vip: IpAddr,
+        /// On or off which interface.
+        place: String,
+        /// The kernel's answer.
+        source: rtnetlink::Error,
+    },
+    /// Frames can't be sent or received.
+    #[error("can't speak for {vip} on {link}: {source}; is it up, and has the agent CAP_NET_RAW?")]
+    Packets {
+        /// The interface.
+        link: String,
+        /// The VIP.
+        vip: IpAddr,
+        /// The kernel's answer.
+        source: io::Error,
     },
 }
 

@@ -37,6 +37,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
     let mut link = Link {
         index: header.index,
         ethernet: header.link_layer_type == LinkLayerType::Ether,
+        loopback: header.flags.contains(LinkFlags::Loopback),
         up: header.flags.contains(LinkFlags::Up),
         ..Link::default()
     };

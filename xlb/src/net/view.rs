@@ -37,6 +37,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// Whether frames on it have an Ethernet header. Not so for loopback, tunnels and `tun`.
     pub ethernet: bool,
+    /// Whether it is the loopback interface.
+    pub loopback: bool,
     /// Its MAC address, if it has one.
     pub mac: Option<Mac>,
     /// Largest IP packet, in bytes.

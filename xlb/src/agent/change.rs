@@ -100,6 +100,7 @@ impl Actor {
         }
         self.planned = planned;
         self.grace().await;
+        self.settle_unused();
         for target in before.difference(&after) {
             self.datapath.clear_target(*target);
         }
@@ -111,6 +112,31 @@ impl Actor {
         }
         self.state.model.release_retired();
         Ok(self.update_vips().await)
+    }
+
+    /// Settles slots that move away from targets which no packet has ever gone to: nobody is there
+    /// to be kept. So a pool that is put together by several commands is in force at once.
+    ///
+    /// After a grace period: a packet that saw the slot before it moved is counted by now, and one
+    /// that comes while this looks is written down, which a settled slot honours.
+    fn settle_unused(&self) {
+        let unused: BTreeSet<u16> = targets(&self.state.model)
+            .into_iter()
+            .filter(|target| {
+                self.datapath.target_total(*target).is_ok_and(|total| total.request_packets == 0)
+            })
+            .collect();
+        if unused.is_empty() {
+            return;
+        }
+        for service in &self.planned {
+            for i in service.first_slot..service.first_slot + service.slots {
+                let word = self.datapath.slot(i);
+                if word.is_moving() && unused.contains(&word.previous()) {
+                    self.datapath.set_slot(i, slot::settle(word));
+                }
+            }
+        }
     }
 
     /// Forgets remembered flows of which `which` says so, by service id and target.

@@ -179,7 +179,11 @@ impl Datapath {
         let mut object = load_object(pins, limits)?;
         load_entry(&mut object, pins)?;
         load_program(&mut object, CLOCK, pins)?;
-        Self::adopt(pins)
+        let datapath = Self::adopt(pins)?;
+        // Whatever its size, the kernel takes it.
+        let hand_up = Hop { mtu: u32::MAX, ..Hop::default() };
+        datapath.write_hop(HOP_HAND_UP, hand_up);
+        Ok(datapath)
     }
 
     /// Loads a data path of one's own and the benchmark's programs.

@@ -34,7 +34,8 @@ use traffic::Traffic;
 /// How the demo runs.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// How long traffic flows; a third each with three backends, with four, with another weight
+    /// How long traffic flows; a third each with three backends, with four, with another weight, and
+    /// ten seconds for the two changes
     #[arg(long, value_name = "N", default_value_t = 18, value_parser = clap::value_parser!(u32).range(3..=86_400))]
     seconds: u32,
     /// Leave the lab standing at the end, with some traffic, until Ctrl-C
@@ -47,6 +48,10 @@ pub struct Options {
 
 /// The weight that the first backend gets while traffic flows.
 const NEW_WEIGHT: u32 = 3;
+
+/// How long slots hold after a change: until then new flows still go to the old backends, so that
+/// no handshake is split. The agent looks twice a second.
+const HOLD: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub fn run(options: &Options) -> Result<()> {
@@ -63,13 +68,13 @@ pub fn run(options: &Options) -> Result<()> {
     let third = Duration::from_secs(options.seconds.into()) / 3;
     let mut traffic = Traffic::start(&scene, options.rate)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
-    traffic.before_change();
     scene.add_backend(3, |command| live.event(&format!("$ {command}")))?;
-    traffic.after_change(&scene)?;
+    watch(HOLD, &mut scene, &mut traffic, &mut live)?;
+    traffic.shares_changed(&scene)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
-    traffic.before_change();
     scene.set_weight(0, NEW_WEIGHT, |command| live.event(&format!("$ {command}")))?;
-    traffic.after_change(&scene)?;
+    watch(HOLD, &mut scene, &mut traffic, &mut live)?;
+    traffic.shares_changed(&scene)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
     let results = traffic.stop(&scene)?;
     let stats = scene.stats()?;

@@ -36,6 +36,10 @@ pub fn print(scene: &Scene, outcomes: &[Outcome], stats: &Value, bench: &Value) 
             println!("{:10}{times} times: {error}", "");
         }
     }
+    println!(
+        "(a UDP flow has no beginning: for one idle timeout, 60 s, flows of slots that move stay with \
+         the old backend)"
+    );
     println!();
     packets(stats);
     println!();

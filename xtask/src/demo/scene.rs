@@ -33,6 +33,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether its flows begin with a SYN.
+    pub const fn is_tcp(&self) -> bool {
+        !matches!(self.kind, Kind::Udp)
+    }
+
     /// The port that its backends listen on.
     const fn backend_port(&self) -> u16 {
         match self.kind {

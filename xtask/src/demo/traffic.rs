@@ -13,8 +13,8 @@ use super::scene::Scene;
 
 /// Requests at a time, for each service.
 const WORKERS: u16 = 8;
-/// A flow whose slot moves between its packets is sent once more; the report says how many were.
-const RETRIES: u16 = 1;
+/// Nothing is sent again: a request that fails has failed.
+const RETRIES: u16 = 0;
 
 /// A running client for each service.
 pub struct Traffic(Vec<Client>);
@@ -57,23 +57,25 @@ impl Traffic {
             Ok(Client { load, expectation: Expectation::default() })
         });
         let mut this = Self(clients.collect::<Result<_>>()?);
-        this.after_change(scene)?;
+        this.shares_changed(scene)?;
         Ok(this)
     }
 
-    /// To be called before the pool changes: the time of the shares in force ends.
-    pub fn before_change(&mut self) {
-        for client in &mut self.0 {
-            client.expectation.close(&client.load.report());
+    /// To be called when a changed pool is in force: the time of the old shares ends, that of the
+    /// new ones begins. Not so for UDP, which has no SYN: until a whole idle timeout has passed, an
+    /// unknown flow of a slot that moves may be an old one, and stays with the old backend.
+    pub fn shares_changed(&mut self, scene: &Scene) -> Result<()> {
+        for (client, service) in self.0.iter_mut().zip(&scene.services) {
+            if service.is_tcp() {
+                client.expectation.close(&client.load.report());
+            }
         }
-    }
-
-    /// To be called after the pool has changed: the time of new shares begins.
-    pub fn after_change(&mut self, scene: &Scene) -> Result<()> {
         let stats = scene.stats()?;
         for (client, service) in self.0.iter_mut().zip(&scene.services) {
-            client.expectation.shares = shares(scene, &stats, service.name)
-                .with_context(|| format!("xlb stats --json does not show {}", service.name))?;
+            if service.is_tcp() || client.expectation.shares.is_empty() {
+                client.expectation.shares = shares(scene, &stats, service.name)
+                    .with_context(|| format!("xlb stats --json does not show {}", service.name))?;
+            }
         }
         Ok(())
     }

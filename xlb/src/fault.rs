@@ -1,6 +1,6 @@
 //! What ends a command: the error, what to do about it, and the exit code.
 //!
-//! It travels inside `anyhow::Error`, under any context that is added on the way up; [`Fault::of`]
+//! It travels inside `anyhow::Error`, under any context that is added on the way up; `Fault::of`
 //! finds it again at the end. An error without one exits with 1 and has no help line.
 
 use std::fmt;

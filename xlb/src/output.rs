@@ -1,8 +1,8 @@
 //! What the command line prints: nothing else writes to standard output or standard error.
 //!
 //! Data goes to standard output, as text or, with `--json`, as one JSON object; messages go to
-//! standard error. Text is made by pure functions from a [`Paint`], so that tests see exactly what
-//! users see. A reader that went away is not an error: see [`is_broken_pipe`].
+//! standard error. Text is made by pure functions from a `Paint`, so that tests see exactly what
+//! users see. A reader that went away is not an error: see `is_broken_pipe`.
 
 use std::io::{self, IsTerminal, Write};
 

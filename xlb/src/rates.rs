@@ -204,6 +204,11 @@ mod tests {
     #[test]
     fn a_counter_that_went_back_stands_still() {
         assert_eq!(increase(&counters(1000, 10), &counters(7, 12)), counters(0, 2));
+        let (high, low) = (
+            Counters { closed: 9, reply_packets: 9, reply_bytes: 9, ..counters(9, 9) },
+            counters(1, 1),
+        );
+        assert_eq!(increase(&high, &low), Counters::default());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The agent is a stand-in on a socket of its own; the terminal is a real one, a pseudo-terminal.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The API's client: one HTTP/1.1 request over a new connection to the agent's Unix socket.
 //!
-//! Between a command and the agent. Everything that can go wrong becomes a [`Fault`] that says what
+//! Between a command and the agent. Everything that can go wrong becomes a `Fault` that says what
 //! to do: no socket, nobody behind it, not permitted, no answer in time, an answer that is not
 //! understood. A refusal by the agent is passed on in its own words.
 

@@ -1,6 +1,6 @@
 //! Readings become rates, shares and the past.
 //!
-//! Pure: one [`History::push`] for each reading. What is drawn is worked out here, once for each
+//! Pure: one `History::push` for each reading. What is drawn is worked out here, once for each
 //! reading and not for each frame. Actual shares are over a window of about a minute that begins
 //! anew when the service's pool changes, so that they are never compared with weights of old.
 

@@ -1,6 +1,6 @@
 //! From keys to actions.
 //!
-//! The one place that knows the keyboard; [`KEYS`] is what the help shows.
+//! The one place that knows the keyboard; `KEYS` is what the help shows.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 

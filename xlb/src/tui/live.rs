@@ -1,7 +1,7 @@
 //! The terminal, the keyboard, signals and the agent: all the I/O of the live view.
 //!
 //! A thread waits for keys, a task asks the agent, and one loop takes in what they say and draws.
-//! However it ends (a key, a signal, an error, a panic), the terminal is as it was: [`Screen`]
+//! However it ends (a key, a signal, an error, a panic), the terminal is as it was: `Screen`
 //! restores it when dropped, and ratatui's hook does before a panic's message.
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The live view: `xlb top`.
 //!
-//! State is pure ([`app`], [`history`]), drawing only reads it ([`render`], [`panes`]), keys become
-//! actions in [`input`], and all I/O is in [`live`]: the terminal, the keyboard, signals, the agent.
-//! So every screen can be drawn in a test, and `--once` ([`once`]) is the same drawing on paper.
+//! State is pure (`app`, `history`), drawing only reads it (`render`, `panes`), keys become
+//! actions in `input`, and all I/O is in `live`: the terminal, the keyboard, signals, the agent.
+//! So every screen can be drawn in a test, and `--once` (`once`) is the same drawing on paper.
 
 /// What is on the screen and what keys do to it.
 pub mod app;

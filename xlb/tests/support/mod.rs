@@ -1,7 +1,5 @@
 //! A stand-in for the agent, and a terminal to run the live view in.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test leans on may end the test")]
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

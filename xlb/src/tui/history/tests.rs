@@ -88,16 +88,21 @@ fn shares_are_over_a_minute() {
 
 #[test]
 fn shares_begin_anew_when_the_pool_changes() {
-    let changed = |second| {
-        let mut stats = fixtures::stats(second);
-        stats.services[3].backends[0].weight = 9;
-        stats.services[3].backends[0].share = 9.0 / 14.0;
-        stats
-    };
-    let history = after((0..30).map(fixtures::stats).chain((30..34).map(changed)));
-    assert_eq!(row(&history, "web").window, 3.0);
-    // The others' window goes on.
-    assert!(row(&history, "dns").window >= 30.0);
+    let weight = |stats: &mut Stats| stats.services[3].backends[0].weight = 9;
+    let share = |stats: &mut Stats| stats.services[3].backends[0].share = 0.6;
+    let backend = |stats: &mut Stats| stats.services[3].backends.truncate(3);
+    let changes: [&dyn Fn(&mut Stats); 3] = [&weight, &share, &backend];
+    for change in changes {
+        let changed = |second| {
+            let mut stats = fixtures::stats(second);
+            change(&mut stats);
+            stats
+        };
+        let history = after((0..33).map(fixtures::stats).chain((33..37).map(changed)));
+        assert_eq!(row(&history, "web").window, 3.0);
+        // The others' window goes on.
+        assert_eq!(row(&history, "dns").window, 36.0);
+    }
 }
 
 #[test]

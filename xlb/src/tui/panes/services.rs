@@ -11,7 +11,7 @@ use crate::tui::app::Pane;
 use crate::tui::history::ServiceRow;
 
 /// From this width on requests and replies have columns of their own.
-const WIDE: u16 = 110;
+const WIDE: u16 = 130;
 
 impl Canvas<'_> {
     /// Draws the pane.

@@ -202,8 +202,7 @@ fn follow_syn<T: Tables>(
     } else {
         word.current()
     };
-    let pending =
-        Pending { seen: now, sequences: [sequence; 2], target, reserved: [0; 3] };
+    let pending = Pending { seen: now, sequences: [sequence; 2], target, reserved: [0; 3] };
     if tables.insert_pending(key, pending) {
         return target;
     }

@@ -23,10 +23,7 @@ pub const fn difference(old: u16, new: u16) -> u16 {
 /// The difference that replacing a 32-bit word makes.
 #[inline(always)]
 pub const fn difference32(old: u32, new: u32) -> u16 {
-    add(
-        difference(old as u16, new as u16),
-        difference((old >> 16) as u16, (new >> 16) as u16),
-    )
+    add(difference(old as u16, new as u16), difference((old >> 16) as u16, (new >> 16) as u16))
 }
 
 /// The difference that counting down a TTL makes, where it is the first byte of its word.

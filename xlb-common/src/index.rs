@@ -134,7 +134,8 @@ mod tests {
         };
         for &key in &keys {
             assert!(probe(key), "{key:#x} is lost");
-            for other in [key ^ 1, key ^ 1 << 33, key ^ 1 << 48, key.rotate_left(7) & !(0xff << 56)] {
+            for other in [key ^ 1, key ^ 1 << 33, key ^ 1 << 48, key.rotate_left(7) & !(0xff << 56)]
+            {
                 assert_eq!(probe(other), keys.binary_search(&other).is_ok());
             }
         }

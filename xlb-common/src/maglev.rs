@@ -8,8 +8,8 @@
 //! The table depends on the backends' names and weights alone, not on their order or on history,
 //! so that all nodes with the same pool have the same table.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// A backend as the table sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,10 @@ mod tests {
         weights
             .iter()
             .enumerate()
-            .map(|(i, &weight)| Member { name: format!("10.0.{}.{}:80", i / 250, i % 250 + 1), weight })
+            .map(|(i, &weight)| Member {
+                name: format!("10.0.{}.{}:80", i / 250, i % 250 + 1),
+                weight,
+            })
             .collect()
     }
 
@@ -175,11 +178,8 @@ mod tests {
     fn a_weight_that_grows_takes_slots_and_moves_few_others() {
         let before = table(&members(&[10, 10, 10, 10]), 65_537);
         let after = table(&members(&[10, 10, 10, 20]), 65_537);
-        let others_moved = before
-            .iter()
-            .zip(&after)
-            .filter(|(b, a)| b != a && **a != Some(3))
-            .count() as f64;
+        let others_moved =
+            before.iter().zip(&after).filter(|(b, a)| b != a && **a != Some(3)).count() as f64;
         assert!(others_moved / 65_537.0 < 0.06, "{others_moved}");
         let counts = counts(&after, 4);
         assert!((f64::from(counts[3]) / 65_537.0 - 0.4).abs() < 0.004);

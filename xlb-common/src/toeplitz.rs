@@ -53,9 +53,9 @@ pub mod v6 {
 pub fn fill_tables(key: &Key, tables: &mut Tables) {
     for (position, table) in tables.iter_mut().enumerate() {
         for (byte, entry) in table.iter_mut().enumerate() {
-            *entry = (0..8).filter(|bit| byte & (0x80 >> bit) != 0).fold(0, |hash, bit| {
-                hash ^ window(key, position * 8 + bit)
-            });
+            *entry = (0..8)
+                .filter(|bit| byte & (0x80 >> bit) != 0)
+                .fold(0, |hash, bit| hash ^ window(key, position * 8 + bit));
         }
     }
 }

@@ -8,7 +8,7 @@ use xlb_common::layout::*;
 use xlb_common::{checksum, toeplitz};
 
 use crate::frame::{self, Frame, host_order, load, store};
-use crate::maps::{HOT, REPLIES4, REPLIES6};
+use crate::maps::{REPLIES4, REPLIES6};
 
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
@@ -80,6 +80,8 @@ pub struct Packet<T> {
     pub length: u32,
     /// More fragments follow, without ports.
     pub first_fragment: bool,
+    /// See [`Frame::hot`].
+    pub hot: &'static Hot,
     protocol: PhantomData<T>,
 }
 
@@ -88,8 +90,17 @@ impl<T: Transport> Packet<T> {
     #[inline(always)]
     pub fn check<const PIECES: bool>(frame: &Frame, headers: Headers) -> Option<Self> {
         let Headers { network, transport, length, protocol: _, first_fragment } = headers;
-        let whole = transport + T::HEADER <= frame.end && complete::<PIECES>(frame, network, length);
-        whole.then_some(Self { network, transport, length, first_fragment, protocol: PhantomData })
+        let whole =
+            transport + T::HEADER <= frame.end && complete::<PIECES>(frame, network, length);
+        let hot = frame.hot;
+        whole.then_some(Self {
+            network,
+            transport,
+            length,
+            first_fragment,
+            hot,
+            protocol: PhantomData,
+        })
     }
 
     /// Source port, raw.
@@ -179,6 +190,20 @@ fn complete<const PIECES: bool>(frame: &Frame, network: usize, length: u32) -> b
     }
 }
 
+/// The share of the hash of `N` bytes from `address` on, the first of which is at `position` of the
+/// hash's input. Each byte is loaded by itself: taking words apart costs two instructions a byte.
+#[inline(always)]
+fn share<const N: usize>(hot: &Hot, position: usize, address: usize) -> u32 {
+    let mut bytes = [0; N];
+    let mut i = 0;
+    while i < N {
+        // SAFETY: within the headers that were checked. Volatile, so that it stays a byte.
+        bytes[i] = unsafe { ((address + i) as *const u8).read_volatile() };
+        i += 1;
+    }
+    toeplitz::share(&hot.toeplitz, position, bytes)
+}
+
 pub struct Ipv4;
 
 pub const MORE_FRAGMENTS: u16 = 0x2000u16.to_be();
@@ -200,12 +225,17 @@ impl Ipv4 {
 
     /// Writes an address at `offset` and puts the checksum right, and counts the TTL down.
     #[inline(always)]
-    fn rewrite<T: Transport>(packet: &Packet<T>, offset: usize, address: u32, difference: u16, count_ttl: bool) {
+    fn rewrite<T: Transport>(
+        packet: &Packet<T>,
+        offset: usize,
+        address: u32,
+        difference: u16,
+        count_ttl: bool,
+    ) {
         // SAFETY: within the IPv4 header.
         unsafe {
             let old: u16 = load(packet.network + 10);
-            let difference =
-                if count_ttl { difference } else { checksum::without_ttl(difference) };
+            let difference = if count_ttl { difference } else { checksum::without_ttl(difference) };
             store(packet.network + 10, checksum::update(old, difference));
             if count_ttl {
                 let ttl: u8 = load(packet.network + 8);
@@ -223,43 +253,41 @@ impl Family for Ipv4 {
 
     #[inline(always)]
     fn plain(network: usize) -> Option<Headers> {
+        // Version and header length, and fragment flags and offset: one look at eight bytes.
+        const LOOK: u64 = u64::from_ne_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
+        const PLAIN: u64 = u64::from_ne_bytes([0x45, 0, 0, 0, 0, 0, 0, 0]);
         // SAFETY: the caller has checked the 20 bytes of a header without options.
-        let (version, length, fragment, protocol) = unsafe {
-            (
-                load::<u8>(network),
-                host_order(load(network + 2)),
-                load::<u16>(network + 6),
-                load::<u8>(network + 9),
-            )
-        };
-        (version == 0x45 && fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0)
-            .then_some(Headers { network, transport: network + 20, length, protocol, first_fragment: false })
+        let (first, protocol) = unsafe { (load::<u64>(network), load::<u8>(network + 9)) };
+        let [_, _, high, low, ..] = first.to_ne_bytes();
+        let length = host_order(u16::from_ne_bytes([high, low]));
+        (first & LOOK == PLAIN).then_some(Headers {
+            network,
+            transport: network + 20,
+            length,
+            protocol,
+            first_fragment: false,
+        })
     }
 
     #[inline(always)]
     fn find_service<T: Transport>(packet: &Packet<T>) -> Option<&'static Service> {
-        let hot = HOT.get();
+        let hot = packet.hot;
         let word = hot.control.word;
         let half = (word & control::INDEX_HALF) as usize;
-        let key = index::key4(
-            Self::destination_word(packet),
-            packet.destination_port(),
-            T::PROTOCOL,
-        );
+        let key =
+            index::key4(Self::destination_word(packet), packet.destination_port(), T::PROTOCOL);
         let hash = index::hash4(key, (word >> control::SEED_SHIFT) as u32);
-        let displacement =
-            hot.service4_displacements[half][index::bucket(hash, SERVICE_BUCKETS)];
+        let displacement = hot.service4_displacements[half][index::bucket(hash, SERVICE_BUCKETS)];
         let entry = &hot.services4[half][index::entry(hash, displacement, SERVICE_ENTRIES)];
         (entry.key == key).then_some(&entry.service)
     }
 
     #[inline(always)]
     fn find_reply<T: Transport>(packet: &Packet<T>) -> Option<&'static Reply> {
-        let hot = HOT.get();
+        let hot = packet.hot;
         let word = hot.control.word;
         let half = (word & control::INDEX_HALF) as usize;
-        let key =
-            index::key4(Self::source_word(packet), packet.source_port(), T::PROTOCOL);
+        let key = index::key4(Self::source_word(packet), packet.source_port(), T::PROTOCOL);
         let hash = index::hash4(key, (word >> control::SEED_SHIFT) as u32);
         let displacement = hot.reply4_displacements[half][index::bucket(hash, REPLY_BUCKETS)];
         let entry = &REPLIES4.get()[half][index::entry(hash, displacement, REPLY_ENTRIES)];
@@ -268,7 +296,8 @@ impl Family for Ipv4 {
 
     #[inline(always)]
     fn client_hash<T: Transport>(packet: &Packet<T>) -> u32 {
-        toeplitz::client4(&HOT.get().toeplitz, Self::source_word(packet), packet.source_port())
+        share::<4>(packet.hot, toeplitz::v4::CLIENT, packet.network + 12)
+            ^ share::<2>(packet.hot, toeplitz::v4::CLIENT_PORT, packet.transport)
     }
 
     #[inline(always)]
@@ -303,7 +332,7 @@ impl Family for Ipv4 {
         // SAFETY: within the IPv4 header; the index is any u16.
         unsafe {
             let first_bytes: u16 = load(packet.network + 16);
-            (&raw const HOT.get().routes4[usize::from(first_bytes)]).read_volatile()
+            (&raw const packet.hot.routes4[usize::from(first_bytes)]).read_volatile()
         }
     }
 
@@ -328,7 +357,12 @@ impl Ipv6 {
     }
 
     #[inline(always)]
-    fn rewrite<T: Transport>(packet: &Packet<T>, offset: usize, address: &Address, count_ttl: bool) {
+    fn rewrite<T: Transport>(
+        packet: &Packet<T>,
+        offset: usize,
+        address: &Address,
+        count_ttl: bool,
+    ) {
         // SAFETY: within the IPv6 header.
         unsafe {
             if count_ttl {
@@ -350,11 +384,7 @@ impl Family for Ipv6 {
     fn plain(network: usize) -> Option<Headers> {
         // SAFETY: the caller has checked the 40 bytes of the header.
         let (version, payload, protocol) = unsafe {
-            (
-                load::<u8>(network) >> 4,
-                host_order(load(network + 4)),
-                load::<u8>(network + 6),
-            )
+            (load::<u8>(network) >> 4, host_order(load(network + 4)), load::<u8>(network + 6))
         };
         (version == 6 && (protocol == TCP || protocol == UDP)).then_some(Headers {
             network,
@@ -367,21 +397,19 @@ impl Family for Ipv6 {
 
     #[inline(always)]
     fn find_service<T: Transport>(packet: &Packet<T>) -> Option<&'static Service> {
-        let hot = HOT.get();
+        let hot = packet.hot;
         let word = hot.control.word;
         let half = (word & control::INDEX_HALF) as usize;
-        let key =
-            Key6::new(Self::address(packet, 24), packet.destination_port(), T::PROTOCOL);
+        let key = Key6::new(Self::address(packet, 24), packet.destination_port(), T::PROTOCOL);
         let hash = index::hash6(key, (word >> control::SEED_SHIFT) as u32);
-        let displacement =
-            hot.service6_displacements[half][index::bucket(hash, SERVICE_BUCKETS)];
+        let displacement = hot.service6_displacements[half][index::bucket(hash, SERVICE_BUCKETS)];
         let entry = &hot.services6[half][index::entry(hash, displacement, SERVICE_ENTRIES)];
         (entry.key == key).then_some(&entry.service)
     }
 
     #[inline(always)]
     fn find_reply<T: Transport>(packet: &Packet<T>) -> Option<&'static Reply> {
-        let hot = HOT.get();
+        let hot = packet.hot;
         let word = hot.control.word;
         let half = (word & control::INDEX_HALF) as usize;
         let key = Key6::new(Self::address(packet, 8), packet.source_port(), T::PROTOCOL);
@@ -393,7 +421,8 @@ impl Family for Ipv6 {
 
     #[inline(always)]
     fn client_hash<T: Transport>(packet: &Packet<T>) -> u32 {
-        toeplitz::client6(&HOT.get().toeplitz, Self::address(packet, 8), packet.source_port())
+        share::<16>(packet.hot, toeplitz::v6::CLIENT, packet.network + 8)
+            ^ share::<2>(packet.hot, toeplitz::v6::CLIENT_PORT, packet.transport)
     }
 
     #[inline(always)]
@@ -426,7 +455,7 @@ impl Family for Ipv6 {
 
     #[inline(always)]
     fn compiled_route<T: Transport>(packet: &Packet<T>) -> u16 {
-        let hot = HOT.get();
+        let hot = packet.hot;
         let half = (hot.control.word & control::ROUTES6_HALF != 0) as usize;
         // SAFETY: within the IPv6 header.
         let prefix: u64 = unsafe { load(packet.network + 24) };

@@ -11,7 +11,11 @@ use crate::maps::{FLOWS, HOT, PENDING, REFUSED, TARGET};
 
 /// Where a packet of a watched slot goes.
 #[inline(always)]
-pub fn follow<F: Family, T: Transport>(packet: &Packet<T>, service: &Service, word: SlotWord) -> u16 {
+pub fn follow<F: Family, T: Transport>(
+    packet: &Packet<T>,
+    service: &Service,
+    word: SlotWord,
+) -> u16 {
     let key = FlowKey {
         client: F::source(packet),
         port: packet.source_port(),

@@ -1,10 +1,12 @@
 //! A frame comes in: Ethernet and VLAN headers, and raw access to its bytes.
 
 use aya_ebpf::bindings::xdp_md;
+use xlb_common::layout::Hot;
 use xlb_common::reason::Reason;
 
 use crate::count::{pass, verdict};
 use crate::family::{Family, Headers, Ipv4, Ipv6, Packet, TCP, Tcp, Transport, UDP, Udp};
+use crate::maps::HOT;
 use crate::unusual::{Place, xlb_locate};
 use crate::{reply, request};
 
@@ -26,6 +28,8 @@ pub struct Frame {
     pub end: usize,
     /// Bytes of VLAN tags: 0, 4 or 8.
     pub tag_bytes: u32,
+    /// The tables, at an address that the compiler keeps in a register.
+    pub hot: &'static Hot,
 }
 
 /// Reads a value at an address that has been checked against the frame's end.
@@ -55,7 +59,7 @@ pub unsafe fn store<T>(address: usize, value: T) {
 pub fn receive<const PIECES: bool>(ctx: *mut xdp_md) -> u32 {
     // SAFETY: the kernel hands a valid context over.
     let (start, end) = unsafe { ((*ctx).data as usize, (*ctx).data_end as usize) };
-    let frame = Frame { ctx, start, end, tag_bytes: 0 };
+    let frame = Frame { ctx, start, end, tag_bytes: 0, hot: HOT.get_opaque() };
     let network = start + ETHERNET;
     if network + Ipv4::HEADER <= end {
         // SAFETY: checked above.

@@ -22,7 +22,7 @@ pub fn find<F: Family>(
     address: &Address,
     source: Option<&Address>,
 ) -> Result<&'static Hop, Reason> {
-    let hot = HOT.get();
+    let hot = frame.hot;
     // SAFETY: the agent stores to the deadline meanwhile; reading the time is always possible.
     let trusted = unsafe { bpf_jiffies64() <= (&raw const hot.control.deadline).read_volatile() };
     if compiled != HOP_FINER && trusted {

@@ -33,6 +33,20 @@ impl<T> Section<T> {
         self.0.get().cast()
     }
 
+    /// The section, for reading, as something that the compiler knows no address of.
+    ///
+    /// A constant address is put into a register anew before each of the many table lookups of a
+    /// packet, which is an instruction each.
+    #[inline(always)]
+    pub fn get_opaque(&self) -> &T {
+        let mut pointer = self.as_ptr();
+        // SAFETY: copies a register to itself.
+        unsafe {
+            core::arch::asm!("{0} = {0}", inout(reg) pointer, options(pure, nomem, nostack));
+            &*pointer
+        }
+    }
+
     /// The section, for reading.
     #[inline(always)]
     pub fn get(&self) -> &T {

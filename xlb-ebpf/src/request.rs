@@ -7,13 +7,17 @@ use xlb_common::slot::{self, SlotWord};
 use crate::count::{self, verdict};
 use crate::family::{ACK, FIN, Family, Packet, RST, SYN, Transport};
 use crate::frame::Frame;
-use crate::maps::{HOT, NEAR_SLOT, SLOTS, TARGET};
+use crate::maps::{NEAR_SLOT, SLOTS, TARGET};
 use crate::send::Direction;
 use crate::{flows, hop, send};
 
 /// Sends the packet to the backend of its slot.
 #[inline(always)]
-pub fn forward<F: Family, T: Transport>(frame: &Frame, packet: &Packet<T>, service: &Service) -> u32 {
+pub fn forward<F: Family, T: Transport>(
+    frame: &Frame,
+    packet: &Packet<T>,
+    service: &Service,
+) -> u32 {
     if packet.first_fragment {
         return verdict(Reason::FirstFragment);
     }
@@ -22,7 +26,8 @@ pub fn forward<F: Family, T: Transport>(frame: &Frame, packet: &Packet<T>, servi
     let Some(word) = word(slot) else {
         return verdict(Reason::Internal);
     };
-    let id = if word.watched() { flows::follow::<F, T>(packet, service, word) } else { word.current() };
+    let id =
+        if word.watched() { flows::follow::<F, T>(packet, service, word) } else { word.current() };
     if id == NO_TARGET {
         return verdict(Reason::NoBackend);
     }
@@ -41,7 +46,7 @@ pub fn forward<F: Family, T: Transport>(frame: &Frame, packet: &Packet<T>, servi
     let hop = match hop::find::<F>(frame, compiled, &target.backend, None) {
         Ok(hop) => hop,
         // The backend is on this node, or nowhere: the kernel knows which.
-        Err(Reason::ToNode) => &HOT.get().hops[0],
+        Err(Reason::ToNode) => &frame.hot.hops[0],
         Err(reason) => return verdict(reason),
     };
     let Some(counters) = count::target(id) else {

@@ -144,11 +144,7 @@ fn ipv6(start: usize, end: usize, network: usize) -> u64 {
         }
         // SAFETY: checked above.
         let (following, length, field) = unsafe {
-            (
-                load::<u8>(extension),
-                load::<u8>(extension + 1),
-                u16::from_be(load(extension + 2)),
-            )
+            (load::<u8>(extension), load::<u8>(extension + 1), u16::from_be(load(extension + 2)))
         };
         match next {
             // Lengths are in units of 8 bytes, less one (RFC 8200, section 4).

@@ -11,8 +11,8 @@ use super::actor::Actor;
 use super::change::failed;
 use crate::api::request::Problem;
 use crate::api::types::{
-    BackendStats, BackendStatus, Counters, ProgramStatus, ReasonCount, SCHEMA,
-    ServiceList, ServiceStats, ServiceStatus, Stats, Status,
+    BackendStats, BackendStatus, Counters, ProgramStatus, ReasonCount, SCHEMA, ServiceList,
+    ServiceStats, ServiceStatus, Stats, Status,
 };
 use crate::dataplane::PlannedService;
 use crate::model::Service;
@@ -154,7 +154,8 @@ impl Actor {
             let mut backends = Vec::new();
             for backend in &service.backends {
                 let mut counters = Counters::default();
-                for (cpu, part) in self.datapath.target_counters(backend.target)?.iter().enumerate() {
+                for (cpu, part) in self.datapath.target_counters(backend.target)?.iter().enumerate()
+                {
                     add(&mut counters, part);
                     if let Some(cpu) = cpus.get_mut(cpu) {
                         cpu.packets += part.request_packets + part.reply_packets;

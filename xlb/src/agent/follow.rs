@@ -14,8 +14,7 @@ impl Actor {
         self.datapath.write_egress(&egress)?;
 
         let fib = Fib::new(&self.view);
-        let planned =
-            plan(&self.state.model, &self.view, &fib, &mut self.hops, &self.datapath);
+        let planned = plan(&self.state.model, &self.view, &fib, &mut self.hops, &self.datapath);
         self.datapath.write_targets(&planned);
 
         let compiled = net::compile(&fib);

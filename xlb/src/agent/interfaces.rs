@@ -35,7 +35,8 @@ impl Actor {
         }
         let mut changed = Changed::from(effect);
         if let Some(interface) = self.interfaces.get(&spec.name) {
-            changed.message = format!("attached to {} in {} mode", spec.name, interface.attached.name());
+            changed.message =
+                format!("attached to {} in {} mode", spec.name, interface.attached.name());
         }
         changed.warnings.extend(warnings);
         tracing::info!("{}", changed.message);
@@ -81,7 +82,8 @@ impl Actor {
         mode: AttachMode,
     ) -> Result<Vec<String>, Problem> {
         let mut warnings = self.prepare_offloads(name);
-        let adopted = self.datapath.adopt_link(&self.pins, name, ifindex).map_err(|e| failed(&e))?;
+        let adopted =
+            self.datapath.adopt_link(&self.pins, name, ifindex).map_err(|e| failed(&e))?;
         let (link, attached) = match adopted {
             Some(link) => (link, self.found_mode(ifindex).await),
             None => match self.datapath.attach(&self.pins, name, ifindex, mode) {
@@ -176,7 +178,8 @@ impl Actor {
                 AttachMode::Native => format!(
                     "the driver may have no native XDP, or not with this MTU or number of queues; `xlb attach {name} --mode generic` works everywhere, slowly"
                 ),
-                _ => "needed: root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned(),
+                _ => "needed: root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+                    .to_owned(),
             };
             return Problem {
                 kind: ProblemKind::Failed,
@@ -225,7 +228,9 @@ impl Actor {
             let now = self.view.link_named(&name).map(|link| link.index);
             let known = self.interfaces.get(&name).map(|interface| interface.ifindex);
             if known.is_some() && known != now {
-                tracing::warn!("the interface {name} is gone; it is attached to again when it comes back");
+                tracing::warn!(
+                    "the interface {name} is gone; it is attached to again when it comes back"
+                );
                 self.detach_now(&name);
             }
             if let Some(ifindex) = now.filter(|_| known != now) {
@@ -268,9 +273,13 @@ impl Actor {
                     (Some(_), None) => Some("not attached; the log says why".to_owned()),
                     (Some(link), Some(_)) if !link.up => Some("the interface is down".to_owned()),
                     (Some(_), Some(interface))
-                        if interface.attached == Attached::Generic && wanted == AttachMode::Auto =>
+                        if interface.attached == Attached::Generic
+                            && wanted == AttachMode::Auto =>
                     {
-                        Some("the driver has no native XDP: generic mode is several times slower".to_owned())
+                        Some(
+                            "the driver has no native XDP: generic mode is several times slower"
+                                .to_owned(),
+                        )
                     }
                     _ => None,
                 };

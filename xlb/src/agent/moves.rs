@@ -205,8 +205,7 @@ impl Actor {
         for i in 0..service.slots {
             let word = self.datapath.slot(service.first_slot + i);
             if settled(word) && !disagreeing.contains(&i) {
-                self.datapath
-                    .set_slot(service.first_slot + i, SlotWord::stable(word.current()));
+                self.datapath.set_slot(service.first_slot + i, SlotWord::stable(word.current()));
             }
         }
         // Who still read the word as settled may have promoted a flow.
@@ -215,7 +214,10 @@ impl Actor {
         let (pending, flows) = self.datapath.remembered();
         let stable = |actor: &Self, key: &FlowKey| {
             key.service == service.id
-                && !actor.datapath.slot(service.first_slot + slot_of(&tables, service, key)).watched()
+                && !actor
+                    .datapath
+                    .slot(service.first_slot + slot_of(&tables, service, key))
+                    .watched()
         };
         for (key, _) in pending {
             if stable(self, &key) {

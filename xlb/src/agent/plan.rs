@@ -19,10 +19,18 @@ pub fn number(protocol: Protocol) -> u8 {
 }
 
 /// Gives every service and backend what has been allotted to it, next hops included.
-pub fn plan(model: &Model, view: &NetView, fib: &Fib<'_>, hops: &mut Hops, datapath: &Datapath) -> Vec<PlannedService> {
+pub fn plan(
+    model: &Model,
+    view: &NetView,
+    fib: &Fib<'_>,
+    hops: &mut Hops,
+    datapath: &Datapath,
+) -> Vec<PlannedService> {
     model
         .services()
-        .map(|service| plan_service(service, view, |address| target_hop(view, fib, hops, datapath, address)))
+        .map(|service| {
+            plan_service(service, view, |address| target_hop(view, fib, hops, datapath, address))
+        })
         .collect()
 }
 
@@ -69,8 +77,6 @@ fn target_hop(
     match fib.next_hop(address) {
         NextHop::Local => HOP_HAND_UP,
         NextHop::NoRoute | NextHop::Finer => HOP_FINER,
-        NextHop::Via(via) => {
-            hop_of(view, &via).map_or(HOP_FINER, |hop| hops.number(datapath, hop))
-        }
+        NextHop::Via(via) => hop_of(view, &via).map_or(HOP_FINER, |hop| hops.number(datapath, hop)),
     }
 }

@@ -21,7 +21,8 @@ pub fn settings(args: &RunArgs) -> Result<Config> {
     .map_err(|error| Fault::new(error.to_string()).help(
         "mend the file, or start without it; docs/configuration.md lists everything that it may say",
     ))?;
-    let RunArgs { config: _, attach, socket, state_dir, pins, slots, log_format: _, hash_key } = args;
+    let RunArgs { config: _, attach, socket, state_dir, pins, slots, log_format: _, hash_key } =
+        args;
     for interface in attach {
         config.attach.retain(|other| other.name != interface.name);
         config.attach.push(interface.clone());
@@ -40,6 +41,7 @@ pub fn settings(args: &RunArgs) -> Result<Config> {
     over(&mut config.socket, socket);
     over(&mut config.state_dir, state_dir);
     over(&mut config.pins, pins);
-    config.pins = std::path::absolute(&config.pins).context("cannot make the path of pins absolute")?;
+    config.pins =
+        std::path::absolute(&config.pins).context("cannot make the path of pins absolute")?;
     Ok(config)
 }

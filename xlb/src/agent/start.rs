@@ -20,8 +20,8 @@ use super::settings::settings;
 use crate::api::server::{self, Socket};
 use crate::cli::{LogFormat, RunArgs};
 use crate::config::Config;
-use crate::dataplane::load::{self, Limits};
 use crate::dataplane::Datapath;
+use crate::dataplane::load::{self, Limits};
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::net::{self, Watcher};
@@ -61,7 +61,8 @@ async fn serve(config: &Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     require_capabilities()?;
-    let directory = StateDir::open(&config.state_dir).map_err(|e| Fault::new(e.to_string()).help(e.help()))?;
+    let directory =
+        StateDir::open(&config.state_dir).map_err(|e| Fault::new(e.to_string()).help(e.help()))?;
     load::prepare_pins(&config.pins)?;
     let pins_lock = lock_pins(&config.pins)?;
     let socket = Socket::bind(&config.socket)
@@ -93,7 +94,8 @@ async fn serve(config: &Config) -> Result<()> {
 fn require_capabilities() -> Result<()> {
     const NEEDED: [(&str, u32); 4] =
         [("CAP_NET_ADMIN", 12), ("CAP_NET_RAW", 13), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
-    let status = std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let status =
+        std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
@@ -142,8 +144,7 @@ async fn start(config: &Config, directory: StateDir) -> Result<Actor> {
         Datapath::create(&config.pins, limits).inspect_err(|_| load::remove_pins(&config.pins))?
     };
     let capacity = datapath.slot_capacity().min(if adopted { u32::MAX } else { config.slots });
-    let loaded =
-        directory.load(capacity).map_err(|e| Fault::new(e.to_string()).help(e.help()))?;
+    let loaded = directory.load(capacity).map_err(|e| Fault::new(e.to_string()).help(e.help()))?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }

@@ -11,7 +11,8 @@ pub fn frame(protocol: u8, flags: u8, from: SocketAddr, to: SocketAddr) -> Vec<u
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             frame.extend(0x0800u16.to_be_bytes());
             let length = 20 + transport.len() as u16;
-            let mut header = [0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let mut header =
+                [0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             header[2..4].copy_from_slice(&length.to_be_bytes());
             header[12..16].copy_from_slice(&source.octets());
             header[16..20].copy_from_slice(&destination.octets());
@@ -59,7 +60,10 @@ fn octets(address: IpAddr) -> Vec<u8> {
 /// The Internet checksum's sum of big-endian words (RFC 1071), of an even number of bytes.
 fn sum(bytes: &[u8], start: u64) -> u16 {
     let mut sum = start
-        + bytes.chunks_exact(2).map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]]))).sum::<u64>();
+        + bytes
+            .chunks_exact(2)
+            .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .sum::<u64>();
     while sum >> 16 != 0 {
         sum = (sum & 0xffff) + (sum >> 16);
     }

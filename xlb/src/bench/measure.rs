@@ -86,7 +86,13 @@ pub(super) fn run(settings: &Settings) -> Result<Report> {
         .map(|(case, samples)| {
             let net: Vec<f64> =
                 samples.whole.iter().zip(&samples.floor).map(|(w, f)| w - f).collect();
-            Line::new(case, Spread::of(&samples.whole), Spread::of(&samples.floor), Spread::of(&net), floor)
+            Line::new(
+                case,
+                Spread::of(&samples.whole),
+                Spread::of(&samples.floor),
+                Spread::of(&net),
+                floor,
+            )
         })
         .collect();
     let info = bench.datapath.program.info().context("cannot ask for the program's facts")?;
@@ -111,7 +117,11 @@ fn prepare(datapath: &Datapath) -> Result<()> {
     datapath.write_routes4(&[cases::HOP; 1 << 16], |hop| hop);
     let mut routes = [Route6 { prefix: 0, mask: 0, hop: u64::from(HOP_FINER) }; ROUTES6];
     // As on a node with a default route: its own link first, then everything else.
-    routes[0] = Route6 { prefix: u64::from_ne_bytes([0xfe, 0x80, 0, 0, 0, 0, 0, 0]), mask: u64::MAX, hop: u64::from(HOP_FINER) };
+    routes[0] = Route6 {
+        prefix: u64::from_ne_bytes([0xfe, 0x80, 0, 0, 0, 0, 0, 0]),
+        mask: u64::MAX,
+        hop: u64::from(HOP_FINER),
+    };
     routes[1].hop = u64::from(cases::HOP);
     datapath.write_routes6(&routes);
     datapath.set_deadline(u64::MAX);

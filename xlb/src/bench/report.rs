@@ -55,7 +55,13 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn new(case: &Case, whole: Spread, floor: Spread, net: Spread, bare: Spread) -> Self {
+    pub(super) fn new(
+        case: &Case,
+        whole: Spread,
+        floor: Spread,
+        net: Spread,
+        bare: Spread,
+    ) -> Self {
         Self {
             case: case.name.clone(),
             flows: case.flows,

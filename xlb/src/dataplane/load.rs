@@ -146,8 +146,7 @@ impl TemporaryPins {
     fn new() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            PathBuf::from(format!("/sys/fs/bpf/xlb-private-{}-{count}", std::process::id()));
+        let path = PathBuf::from(format!("/sys/fs/bpf/xlb-private-{}-{count}", std::process::id()));
         prepare_pins(&path)?;
         Ok(Self(path))
     }
@@ -275,7 +274,8 @@ fn pinned(pins: &Path, name: &str) -> Result<MapData> {
 /// Maps a pinned section of `count` values, after a look at its size.
 fn open_section<T: Copy>(pins: &Path, name: &str, count: usize) -> Result<Shared<T>> {
     let map = pinned(pins, section_pin(name))?;
-    let size = map.info().with_context(|| format!("cannot ask for the size of {name}"))?.value_size();
+    let size =
+        map.info().with_context(|| format!("cannot ask for the size of {name}"))?.value_size();
     ensure!(
         size as usize == count * size_of::<T>(),
         "the pinned map {name} in {} has {size} bytes instead of {}: it belongs to another version of xlb",
@@ -317,7 +317,10 @@ fn load_object(pins: &Path, limits: Limits) -> Result<Ebpf> {
         loader.map_pin_path(name, pins.join(name));
     }
     loader
-        .map_max_entries("SLOTS", limits.slots.saturating_sub(NEAR_SLOTS).div_ceil(SLOTS_PER_LINE as u32).max(1))
+        .map_max_entries(
+            "SLOTS",
+            limits.slots.saturating_sub(NEAR_SLOTS).div_ceil(SLOTS_PER_LINE as u32).max(1),
+        )
         .map_max_entries("FLOWS", limits.flows)
         .map_max_entries(PENDING, limits.pending)
         .load(OBJECT)
@@ -328,10 +331,18 @@ fn load_object(pins: &Path, limits: Limits) -> Result<Ebpf> {
 fn explain_creation(error: aya::maps::MapError) -> anyhow::Error {
     let help = match &error {
         aya::maps::MapError::CreateError { io_error, .. } => match io_error.raw_os_error() {
-            Some(libc::EPERM) => "the kernel refused to make a BPF map; needed: root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
-            Some(libc::ENOMEM) => "no memory for a BPF map; raise the memory limit of this service or cgroup, or ask for fewer slots",
-            Some(libc::E2BIG) => "the kernel does not take maps of this size; needed: Linux 5.15 or newer",
-            _ => "the kernel refused to make a BPF map; needed: Linux 5.15 or newer, with CONFIG_BPF_SYSCALL",
+            Some(libc::EPERM) => {
+                "the kernel refused to make a BPF map; needed: root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+            }
+            Some(libc::ENOMEM) => {
+                "no memory for a BPF map; raise the memory limit of this service or cgroup, or ask for fewer slots"
+            }
+            Some(libc::E2BIG) => {
+                "the kernel does not take maps of this size; needed: Linux 5.15 or newer"
+            }
+            _ => {
+                "the kernel refused to make a BPF map; needed: Linux 5.15 or newer, with CONFIG_BPF_SYSCALL"
+            }
         },
         _ => "cannot make a BPF map",
     };

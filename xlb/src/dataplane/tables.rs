@@ -181,15 +181,13 @@ impl Indexes {
 }
 
 impl<E: Copy> Index<E> {
-    fn build(
-        entries: &[E],
-        hash: impl Fn(&E) -> u64,
-        buckets: usize,
-        size: usize,
-    ) -> Option<Self> {
+    fn build(entries: &[E], hash: impl Fn(&E) -> u64, buckets: usize, size: usize) -> Option<Self> {
         let hashes: Vec<u64> = entries.iter().map(hash).collect();
         let (displacements, places) = index::build(&hashes, buckets, size)?;
-        Some(Self { displacements, entries: places.into_iter().zip(entries.iter().copied()).collect() })
+        Some(Self {
+            displacements,
+            entries: places.into_iter().zip(entries.iter().copied()).collect(),
+        })
     }
 }
 

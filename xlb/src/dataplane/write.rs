@@ -144,8 +144,7 @@ impl Datapath {
     /// The numbers of all next hops that targets and routes refer to.
     pub fn hops_in_use(&self) -> std::collections::BTreeSet<u16> {
         let targets = (0..TARGETS).map(|i| self.maps.targets.read(i, field!(Target, hop)) as u16);
-        let routes4 =
-            (0..1usize << 16).map(|i| self.maps.hot.read(0, field!(Hot, routes4[i])));
+        let routes4 = (0..1usize << 16).map(|i| self.maps.hot.read(0, field!(Hot, routes4[i])));
         let routes6 = self.maps.hot.read(0, field!(Hot, routes6)).into_iter().flatten();
         targets
             .chain(routes4)
@@ -269,9 +268,7 @@ impl Place {
     fn of(slot: u32) -> Self {
         match slot.checked_sub(NEAR_SLOTS) {
             None => Self::Near(slot as usize),
-            Some(far) => {
-                Self::Far(far as usize / SLOTS_PER_LINE, far as usize % SLOTS_PER_LINE)
-            }
+            Some(far) => Self::Far(far as usize / SLOTS_PER_LINE, far as usize % SLOTS_PER_LINE),
         }
     }
 }

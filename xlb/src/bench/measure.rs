@@ -17,8 +17,8 @@ use xlb_common::toeplitz::STANDARD_KEY;
 use super::cases::{self, Case};
 use super::report::{Line, Report, Spread};
 use crate::dataplane::load::{Bench, Datapath};
+use crate::dataplane::shared::field;
 use crate::dataplane::test_run;
-use crate::field;
 
 /// What to measure.
 #[derive(Clone, Debug)]

@@ -3,11 +3,15 @@
 use xlb_common::layout::{Flow, FlowKey, Pending};
 
 use super::load::Datapath;
+use super::shared::field;
+
+/// Flows of which only SYNs have been seen, and the others.
+pub type Remembered = (Vec<(FlowKey, Pending)>, Vec<(FlowKey, Flow)>);
 
 impl Datapath {
     /// All remembered flows, those of which only SYNs have been seen first: a flow that becomes
     /// established meanwhile is then seen at least once.
-    pub fn remembered(&self) -> (Vec<(FlowKey, Pending)>, Vec<(FlowKey, Flow)>) {
+    pub fn remembered(&self) -> Remembered {
         // An entry that is deleted while it is read can end an iteration early or repeat it; who
         // must not miss one asks again, as nothing is decided by absence but after a grace period.
         let pending = self.maps.pending.iter().filter_map(Result::ok);
@@ -29,6 +33,6 @@ impl Datapath {
 
     /// When a flow of this service last found no room, in jiffies; 0 if never.
     pub fn refused_at(&self, service: u16) -> u64 {
-        self.maps.refused.read(usize::from(service), crate::field!(u64))
+        self.maps.refused.read(usize::from(service), field!(u64))
     }
 }

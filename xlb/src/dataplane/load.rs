@@ -17,8 +17,7 @@ use aya_obj::programs::XdpAttachType;
 use xlb_common::layout::*;
 
 use super::pod::Raw;
-use super::shared::Shared;
-use crate::field;
+use super::shared::{Shared, field};
 
 /// The eBPF object, built with this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/xlb-ebpf"));

@@ -87,7 +87,6 @@ macro_rules! words {
 words!(u16 u32 u64);
 
 /// The place of a field, for [`Shared`]'s methods: `field!(Hot, control.word)`.
-#[macro_export]
 macro_rules! field {
     ($shape:ty, $($field:tt)+) => {
         |value: *mut $shape| {
@@ -97,3 +96,4 @@ macro_rules! field {
     };
     ($shape:ty) => { |value: *mut $shape| value };
 }
+pub(crate) use field;

@@ -8,8 +8,8 @@ use xlb_common::slot::SlotWord;
 use xlb_common::toeplitz::{self, Key, POSITIONS, Tables};
 
 use super::load::Datapath;
+use super::shared::field;
 use super::tables::{Index, Indexes, PlannedService};
-use crate::field;
 
 impl Datapath {
     /// Sets the hash key. Only before the first service: it decides every flow's slot.

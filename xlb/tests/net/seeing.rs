@@ -94,11 +94,17 @@ fn routes_that_are_not_plain_are_known_as_such() {
         "route add 10.27.0.0/16 nhid 7",
         "-6 route add 2001:db8:3::/48 from fd09::/64 via fd09::2",
         "route add throw 10.28.0.0/16",
+        "link add dark0 type veth peer name dark1",
+        "link set dark0 up",
+        "route add 10.29.0.0/16 dev dark0",
     ] {
         node.ip(command);
     }
     let view = look(&node);
-    for address in ["10.20.0.1", "2001:db8:1::1", "10.24.0.1", "2001:db8:3::1", "10.28.0.1"] {
+    // Several hops; several; by type of service; by source; on to the next table; no carrier.
+    let finer =
+        ["10.20.0.1", "2001:db8:1::1", "10.24.0.1", "2001:db8:3::1", "10.28.0.1", "10.29.0.1"];
+    for address in finer {
         assert_eq!(next_hop(&view, address), NextHop::Finer, "{address}");
     }
     assert_eq!(next_hop(&view, "10.21.0.1"), NextHop::NoRoute);

@@ -5,8 +5,12 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
+
+/// How long a test may wait for the kernel, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A network namespace; removed when dropped.
 pub struct Namespace {
@@ -57,7 +61,8 @@ impl Namespace {
     pub fn inside<T: Send>(&self, body: impl AsyncFnOnce() -> T + Send) -> T {
         self.enter(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(body())
+            let in_time = async || tokio::time::timeout(PATIENCE, body()).await;
+            runtime.unwrap().block_on(in_time()).expect("what the test waits for did not come")
         })
     }
 

@@ -15,7 +15,7 @@ use super::moves::Moves;
 use crate::api::request::Request;
 use crate::api::types::Counters;
 use crate::dataplane::{Datapath, PlannedService};
-use crate::net::{self, Changes, Fib, Handle, NetView, NextHop, Watcher};
+use crate::net::{self, Changes, Fib, Handle, Mac, NetView, NextHop, Watcher};
 use crate::state::{State, StateDir};
 
 /// How often the program is told that the agent lives.
@@ -95,7 +95,7 @@ impl Actor {
             self.follow_interfaces().await;
         }
         // Neighbours are reported with every confirmation; most notices change nothing.
-        if changes.lost || before != self.view {
+        if changes.lost || !same_ways(&before, &self.view) {
             self.follow_network().await?;
         }
         Ok(())
@@ -152,6 +152,22 @@ impl Actor {
             Request::Detach(name, reply) => drop(reply.send(self.detach(&name).await)),
         }
     }
+}
+
+/// Whether packets go the same ways in both views: what a neighbour's entry is worth matters, not
+/// how lately it was confirmed.
+fn same_ways(a: &NetView, b: &NetView) -> bool {
+    let macs = |view: &NetView| -> BTreeMap<(u32, IpAddr), Mac> {
+        let usable = view.neighbours.iter().filter_map(|neighbour| {
+            Some(((neighbour.ifindex, neighbour.address), neighbour.usable_mac()?))
+        });
+        usable.collect()
+    };
+    a.links == b.links
+        && a.addresses == b.addresses
+        && a.routes == b.routes
+        && a.custom_rules == b.custom_rules
+        && macs(a) == macs(b)
 }
 
 /// Says what went wrong where nobody waits for an answer.

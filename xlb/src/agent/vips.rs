@@ -89,6 +89,12 @@ impl Actor {
         }
         announce::add(&self.handle, &link, vip).await.map_err(|error| error.to_string())?;
         tracing::info!("put {vip} on {}", link.name);
-        announce::announce(&link, vip).await.map_err(|error| error.to_string())
+        // Takes a while, for any one announcement may be lost; nothing waits for it.
+        tokio::spawn(async move {
+            if let Err(error) = announce::announce(&link, vip).await {
+                tracing::warn!("{error}");
+            }
+        });
+        Ok(())
     }
 }

@@ -86,12 +86,14 @@ pub struct Packet<T> {
 }
 
 impl<T: Transport> Packet<T> {
-    /// Checks that the packet is whole: the transport header in the frame, and all its bytes there.
+    /// Checks that the packet is whole: the transport header in the frame, all the packet's bytes
+    /// there, and the transport header among them.
     #[inline(always)]
     pub fn check<const PIECES: bool>(frame: &Frame, headers: Headers) -> Option<Self> {
         let Headers { network, transport, length, protocol: _, first_fragment } = headers;
-        let whole =
-            transport + T::HEADER <= frame.end && complete::<PIECES>(frame, network, length);
+        let whole = transport + T::HEADER <= frame.end
+            && length as usize >= transport - network + T::HEADER
+            && complete::<PIECES>(frame, network, length);
         let hot = frame.hot;
         whole.then_some(Self {
             network,

@@ -54,10 +54,10 @@ pub fn forward<F: Family, T: Transport>(
     };
     let flags = packet.flags();
     if flags & (SYN | FIN | RST) != 0 {
-        if flags & (SYN | ACK) == SYN {
-            counters.opened += 1;
-        } else if flags & (FIN | RST) != 0 {
+        if flags & (FIN | RST) != 0 {
             counters.closed += 1;
+        } else if flags & ACK == 0 {
+            counters.opened += 1;
         }
     }
     send::translated::<F, T>(frame, packet, target, hop, Direction::Request, counters)

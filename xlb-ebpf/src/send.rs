@@ -51,7 +51,8 @@ pub fn translated<F: Family, T: Transport>(
         }
     }
     if !send {
-        return verdict(if fits { Reason::HandedUp } else { Reason::HandedUpToFragment });
+        let known = hop.ifindex != 0;
+        return verdict(if known { Reason::HandedUpToFragment } else { Reason::HandedUp });
     }
     if hop.tag_bytes | frame.tag_bytes != 0 {
         if !tagged(frame.ctx, hop, frame.tag_bytes, F::ETHERTYPE) {

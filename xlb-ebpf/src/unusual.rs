@@ -149,6 +149,11 @@ fn ipv6(start: usize, end: usize, network: usize) -> u64 {
         match next {
             // Lengths are in units of 8 bytes, less one (RFC 8200, section 4).
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {
+                // With segments left this address is a stop on the way, and the transport's
+                // checksum is for another one (RFC 8200, section 8.1).
+                if next == ROUTING && field & 0xff != 0 {
+                    return none(Reason::ExtensionHeader);
+                }
                 offset += (usize::from(length) + 1) * 8;
                 if offset > 1024 {
                     return none(Reason::ExtensionHeader);
@@ -158,7 +163,7 @@ fn ipv6(start: usize, end: usize, network: usize) -> u64 {
                 if field & 0xfff8 != 0 {
                     return none(Reason::Fragment);
                 }
-                first_fragment = field & 1 != 0;
+                first_fragment |= field & 1 != 0;
                 offset += 8;
             }
             // With no extension header before it, this is simply another protocol.

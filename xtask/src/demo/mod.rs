@@ -16,6 +16,7 @@ mod traffic;
 
 use std::{
     io::{IsTerminal as _, stdout},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -34,9 +35,8 @@ use traffic::Traffic;
 /// How the demo runs.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// How long traffic flows; a third each with three backends, with four, with another weight, and
-    /// ten seconds for the two changes
-    #[arg(long, value_name = "N", default_value_t = 18, value_parser = clap::value_parser!(u32).range(3..=86_400))]
+    /// How long traffic flows; a third each with three backends, with four, with another weight
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=86_400))]
     seconds: u32,
     /// Leave the lab standing at the end, with some traffic, until Ctrl-C
     #[arg(long)]
@@ -49,9 +49,8 @@ pub struct Options {
 /// The weight that the first backend gets while traffic flows.
 const NEW_WEIGHT: u32 = 3;
 
-/// How long slots hold after a change: until then new flows still go to the old backends, so that
-/// no handshake is split. The agent looks twice a second.
-const HOLD: Duration = Duration::from_secs(5);
+/// How often to look at what goes on.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Runs it.
 pub fn run(options: &Options) -> Result<()> {
@@ -69,20 +68,19 @@ pub fn run(options: &Options) -> Result<()> {
     let mut traffic = Traffic::start(&scene, options.rate)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
     scene.add_backend(3, |command| live.event(&format!("$ {command}")))?;
-    watch(HOLD, &mut scene, &mut traffic, &mut live)?;
-    traffic.shares_changed(&scene)?;
+    traffic.promised(&scene)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
     scene.set_weight(0, NEW_WEIGHT, |command| live.event(&format!("$ {command}")))?;
-    watch(HOLD, &mut scene, &mut traffic, &mut live)?;
-    traffic.shares_changed(&scene)?;
+    traffic.promised(&scene)?;
     watch(third, &mut scene, &mut traffic, &mut live)?;
+    let waiting = traffic.waiting(&scene);
     let results = traffic.stop(&scene)?;
-    let stats = scene.stats()?;
+    let stats = scene.agent.json(&["stats"])?;
     live.end();
 
     say("measuring the loaded program: xlb bench --json --quick");
     let bench = scene.agent.json(&["bench", "--quick"])?;
-    report::print(&scene, &results, &stats, &bench)?;
+    report::print(&results, &waiting, &stats, &bench);
     let verdict = report::verdict(&results);
     if options.keep {
         keep(&mut scene, options.rate)?;
@@ -93,12 +91,18 @@ pub fn run(options: &Options) -> Result<()> {
 /// Shows what happens for a while.
 fn watch(time: Duration, scene: &mut Scene, traffic: &mut Traffic, live: &mut Live) -> Result<()> {
     let end = Instant::now() + time;
+    let mut show = Instant::now();
     while Instant::now() < end {
-        let pause = end.saturating_duration_since(Instant::now()).min(live.interval());
-        std::thread::sleep(pause);
+        thread::sleep(end.saturating_duration_since(Instant::now()).min(TICK));
         interrupt::check()?;
         scene.check()?;
-        live.show(&scene.stats()?, &traffic.reports())?;
+        for service in traffic.follow(scene)? {
+            live.event(&format!("{service}: new flows follow the new weights"));
+        }
+        if Instant::now() >= show {
+            live.show(&scene.agent.json(&["stats"])?, &traffic.reports())?;
+            show += live.interval();
+        }
     }
     Ok(())
 }
@@ -108,7 +112,7 @@ fn keep(scene: &mut Scene, rate: u32) -> Result<()> {
     let traffic = Traffic::start(scene, rate.min(50))?;
     report::print_commands(scene);
     while !interrupt::came() {
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         if let Err(e) = scene.check() {
             bail!("{e:#}");
         }

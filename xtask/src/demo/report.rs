@@ -12,41 +12,40 @@ use super::{scene::Scene, traffic::Outcome};
 const TOLERANCE: f64 = 0.05;
 const FLOWS_TO_JUDGE: u64 = 3000;
 
-/// Prints the tables.
-pub fn print(scene: &Scene, outcomes: &[Outcome], stats: &Value, bench: &Value) -> Result<()> {
+/// Prints the tables. `waiting` are the services for which the last change is not in force yet.
+pub fn print(outcomes: &[Outcome], waiting: &[&str], stats: &Value, bench: &Value) {
     println!();
-    println!("service   requests  failed  resent   slowest   each backend's share of the flows");
+    println!("service  requests  failed    slowest   each backend's share of the flows");
     for outcome in outcomes {
         let report = &outcome.report;
         let requests = report.answered + report.failed;
         let slowest = report.slowest_us as f64 / 1e3;
-        println!(
-            "{:<8} {:>9} {:>7} {:>7} {:>6.1} ms",
-            outcome.service, requests, report.failed, report.retried, slowest
-        );
-        for (backend, actual, expected) in shares(outcome) {
+        print!("{:<8} {requests:>8} {:>7} {slowest:>7.1} ms", outcome.service, report.failed);
+        for (number, (backend, actual, expected)) in shares(outcome).enumerate() {
+            let indent = if number == 0 { 3 } else { 38 };
             println!(
-                "{:44}{backend}  {:5.1}%  expected {:5.1}%",
+                "{:indent$}{backend} {:5.1}%  expected {:5.1}%",
                 "",
                 actual * 100.0,
                 expected * 100.0
             );
         }
         for (error, times) in &report.errors {
-            println!("{:10}{times} times: {error}", "");
+            println!("{:9}{times} times: {error}", "");
         }
     }
-    println!(
-        "(a UDP flow has no beginning: for one idle timeout, 60 s, flows of slots that move stay with \
-         the old backend)"
-    );
+    if !waiting.is_empty() {
+        println!(
+            "({}: new flows follow a change one idle timeout later, about a minute, because until \
+             then an\nunknown packet may belong to an old flow; --seconds 240 shows it)",
+            waiting.join(", ")
+        );
+    }
     println!();
     packets(stats);
     println!();
     speed(bench);
     println!();
-    println!("the lab was {}", scene.lab.name());
-    Ok(())
 }
 
 /// Whether the demo has shown what it promises.

@@ -6,7 +6,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 use xlb_tests::{
     agent::Agent,
     echo,
@@ -33,11 +32,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whether its flows begin with a SYN.
-    pub const fn is_tcp(&self) -> bool {
-        !matches!(self.kind, Kind::Udp)
-    }
-
     /// The port that its backends listen on.
     const fn backend_port(&self) -> u16 {
         match self.kind {
@@ -61,8 +55,7 @@ pub struct Scene {
     servers: Vec<Process>,
     /// The network.
     pub topology: Topology,
-    /// Its name and its directory.
-    pub lab: Lab,
+    _lab: Lab,
     /// The services.
     pub services: Vec<Service>,
 }
@@ -90,7 +83,7 @@ impl Scene {
             servers.push(echo::start(&backend.namespace, &backend.name, &listen(true))?);
         }
         let agent = Agent::new(&lab, &topology.lb, "agent")?;
-        Ok(Self { agent, servers, topology, lab, services })
+        Ok(Self { agent, servers, topology, _lab: lab, services })
     }
 
     /// Starts the agent and gives it the services, each with the first backends; returns when every
@@ -143,9 +136,14 @@ impl Scene {
         Ok(())
     }
 
-    /// What `xlb stats --json` says.
-    pub fn stats(&self) -> Result<Value> {
-        self.agent.json(&["stats"])
+    /// How many slots of a service are between an old and a new backend.
+    pub fn slots_moving(&self, service: &str) -> Result<u64> {
+        let status = self.agent.json(&["status"])?;
+        let mut services = status["services"].as_array().into_iter().flatten();
+        let service = services.find(|candidate| candidate["name"] == service);
+        service
+            .and_then(|service| service["slots_moving"].as_u64())
+            .context("xlb status --json does not show the service's slots_moving")
     }
 
     /// Fails if the agent or a server has ended.

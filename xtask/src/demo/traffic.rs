@@ -1,20 +1,26 @@
 //! The clients, and what to expect of the backends.
 //!
-//! A backend's expected share of a service's flows is the mean of the shares that xlb promised it,
-//! each weighed by the flows of its time.
+//! A backend's expected share of a service's flows is the mean of the shares that were in force, each
+//! weighed by the flows of its time. After a change of the pool, new flows do not follow at once: no
+//! handshake is split, so TCP waits for [`HOLD`]; and an unknown UDP packet may belong to an old flow
+//! until an idle timeout has passed, so UDP waits until no slot is moving any more.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use xlb_tests::load::{Load, Plan, Report};
+use xlb_tests::load::{Kind, Load, Plan, Report};
 
 use super::scene::Scene;
 
 /// Requests at a time, for each service.
 const WORKERS: u16 = 8;
-/// Nothing is sent again: a request that fails has failed.
-const RETRIES: u16 = 0;
+/// How long xlb sends new connections to the old backend after a change, and how often it looks at
+/// the clock: about so long.
+const HOLD: Duration = Duration::from_millis(4500);
 
 /// A running client for each service.
 pub struct Traffic(Vec<Client>);
@@ -27,7 +33,9 @@ struct Client {
 /// What is expected of a service's backends, by their names.
 #[derive(Debug, Default)]
 struct Expectation {
-    shares: BTreeMap<String, f64>,
+    in_force: BTreeMap<String, f64>,
+    /// Since when what has been promised is not in force yet.
+    coming: Option<(Instant, BTreeMap<String, f64>)>,
     flows_before: u64,
     flows: BTreeMap<String, f64>,
 }
@@ -51,33 +59,46 @@ impl Traffic {
                 target: service.vip,
                 workers: WORKERS,
                 rate,
-                retries: RETRIES,
+                retries: 0,
             };
             let load = Load::start(&scene.topology.client, service.name, plan)?;
             Ok(Client { load, expectation: Expectation::default() })
         });
         let mut this = Self(clients.collect::<Result<_>>()?);
-        this.shares_changed(scene)?;
+        this.promised(scene)?;
+        this.0.iter_mut().for_each(Client::come_into_force);
         Ok(this)
     }
 
-    /// To be called when a changed pool is in force: the time of the old shares ends, that of the
-    /// new ones begins. Not so for UDP, which has no SYN: until a whole idle timeout has passed, an
-    /// unknown flow of a slot that moves may be an old one, and stays with the old backend.
-    pub fn shares_changed(&mut self, scene: &Scene) -> Result<()> {
+    /// To be called after the pool has changed: other shares are coming.
+    pub fn promised(&mut self, scene: &Scene) -> Result<()> {
+        let stats = scene.agent.json(&["stats"])?;
         for (client, service) in self.0.iter_mut().zip(&scene.services) {
-            if service.is_tcp() {
-                client.expectation.close(&client.load.report());
-            }
-        }
-        let stats = scene.stats()?;
-        for (client, service) in self.0.iter_mut().zip(&scene.services) {
-            if service.is_tcp() || client.expectation.shares.is_empty() {
-                client.expectation.shares = shares(scene, &stats, service.name)
-                    .with_context(|| format!("xlb stats --json does not show {}", service.name))?;
-            }
+            let shares = shares(scene, &stats, service.name)
+                .with_context(|| format!("xlb stats --json does not show {}", service.name))?;
+            client.expectation.coming = Some((Instant::now(), shares));
         }
         Ok(())
+    }
+
+    /// To be called often: the names of the services whose new shares have come into force.
+    pub fn follow(&mut self, scene: &Scene) -> Result<Vec<&'static str>> {
+        let mut changed = Vec::new();
+        for (client, service) in self.0.iter_mut().zip(&scene.services) {
+            let Some((since, _)) = &client.expectation.coming else { continue };
+            let waited = since.elapsed() >= HOLD;
+            if waited && (service.kind != Kind::Udp || scene.slots_moving(service.name)? == 0) {
+                client.come_into_force();
+                changed.push(service.name);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Services for which a change is not in force yet.
+    pub fn waiting(&self, scene: &Scene) -> Vec<&'static str> {
+        let pairs = self.0.iter().zip(&scene.services);
+        pairs.filter(|(c, _)| c.expectation.coming.is_some()).map(|(_, s)| s.name).collect()
     }
 
     /// What the clients have seen so far, in the order of the services.
@@ -97,11 +118,21 @@ impl Traffic {
     }
 }
 
+impl Client {
+    fn come_into_force(&mut self) {
+        self.expectation.close(&self.load.report());
+        if let Some((_, shares)) = self.expectation.coming.take() {
+            self.expectation.in_force = shares;
+        }
+    }
+}
+
 impl Expectation {
+    /// The time of the shares in force ends.
     fn close(&mut self, report: &Report) {
         let flows: u64 = report.flows.values().sum();
         let during = flows.saturating_sub(self.flows_before) as f64;
-        for (backend, share) in &self.shares {
+        for (backend, share) in &self.in_force {
             *self.flows.entry(backend.clone()).or_default() += during * share;
         }
         self.flows_before = flows;

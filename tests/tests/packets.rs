@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
 /// The loaded program, and the check of one packet.
+#[expect(dead_code, reason = "shared with the tests of the kernel's routes")]
 #[path = "packets/bed.rs"]
 mod bed;
 /// What is expected of a packet.

@@ -3,6 +3,7 @@
 //! Each thread of tests has a network namespace of its own, with nothing but a loopback interface
 //! that is down: what this machine's own network knows decides no test.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -205,21 +206,27 @@ pub fn cases(all: u32) -> u32 {
     if std::env::var_os("XLB_TEST_LIGHT").is_some() { all.div_ceil(20) } else { all }
 }
 
+thread_local! {
+    /// Whether it is settled in which network namespace this thread is.
+    static SETTLED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Takes this thread into a network namespace of its own, which does not forward.
-pub fn own_network() {
-    thread_local!(static DONE: OnceLock<()> = const { OnceLock::new() });
-    DONE.with(|done| {
-        done.get_or_init(|| {
-            unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            set_forwarding(false);
-        });
-    });
+fn own_network() {
+    if !SETTLED.replace(true) {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        set_forwarding(false);
+    }
+}
+
+/// Leaves this thread in the network namespace in which it is.
+pub fn this_network() {
+    SETTLED.set(true);
 }
 
 /// Whether the kernel forwards packets in this thread's network namespace.
 pub fn set_forwarding(on: bool) {
     let value = if on { "1" } else { "0" };
     fs::write("/proc/sys/net/ipv4/ip_forward", value).unwrap();
-    // Not there where the kernel was booted without IPv6.
     fs::write("/proc/sys/net/ipv6/conf/all/forwarding", value).unwrap();
 }

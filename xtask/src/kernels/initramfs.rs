@@ -68,7 +68,7 @@ fn script(load_modules: &str, arguments: &[String]) -> String {
     format!(
         "#!/bin/busybox sh\n\
          /bin/busybox --install -s /bin\n\
-         export PATH=/bin HOME=/ RUST_BACKTRACE=1\n\
+         export PATH=/bin HOME=/ RUST_BACKTRACE=1 XLB_TEST_LIGHT=1\n\
          mount -t devtmpfs devtmpfs /dev\n\
          mount -t proc proc /proc\n\
          mount -t sysfs sysfs /sys\n\

@@ -29,6 +29,8 @@ pub mod namespace;
 pub mod nginx;
 /// Programs that run as long as the lab does.
 pub mod process;
+/// A network with servers, an agent and services.
+pub mod scene;
 /// The system calls that need `unsafe`.
 mod sys;
 /// The cabling of the labs that tests and the demo use.

@@ -9,8 +9,6 @@
 mod live;
 /// What it ends with.
 mod report;
-/// The network, the servers, the agent.
-mod scene;
 /// The clients, and what to expect of the backends.
 mod traffic;
 
@@ -22,14 +20,13 @@ use std::{
 
 use anyhow::{Result, bail};
 use clap::Args;
-use xlb_tests::{binaries, interrupt};
+use xlb_tests::{binaries, interrupt, scene::Scene, topology::Plan};
 
 use crate::{
     setup::{self, Purpose},
     tools::{say, step},
 };
 use live::Live;
-use scene::Scene;
 use traffic::Traffic;
 
 /// How the demo runs.
@@ -59,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     interrupt::watch()?;
 
     say("making a network: a client, the load balancer, four backends");
-    let mut scene = Scene::new()?;
+    let mut scene = Scene::new(Plan { backends: 4, ..Plan::default() })?;
     let mut live = Live::new(stdout().is_terminal());
     scene.serve(3, |command| live.event(&format!("$ {command}")))?;
     live.event("every service answers; now traffic from the client to all four of them");

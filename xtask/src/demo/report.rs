@@ -4,8 +4,9 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
+use xlb_tests::scene::Scene;
 
-use super::{scene::Scene, traffic::Outcome};
+use super::traffic::Outcome;
 
 /// How far a backend's share may be from what is expected. With the smallest number of flows that
 /// is judged it is more than five standard deviations, so chance does not fail the demo.

@@ -12,9 +12,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use xlb_tests::load::{Kind, Load, Plan, Report};
-
-use super::scene::Scene;
+use xlb_tests::{
+    load::{Kind, Load, Plan, Report},
+    scene::Scene,
+};
 
 /// Requests at a time, for each service.
 const WORKERS: u16 = 8;

@@ -1,4 +1,4 @@
-//! The network, the servers, the agent.
+//! A whole scene: a network, servers on all backends, an agent, and services that balance them.
 //!
 //! The drop order is that of the fields: the agent and the servers end before their namespaces, and
 //! those before the lab's directory.
@@ -6,12 +6,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result};
-use xlb_tests::{
+use serde_json::Value;
+
+use crate::{
     agent::Agent,
     echo,
     lab::Lab,
     load::{
-        Kind,
+        self, Kind, Load,
         http::{Connection, Ending},
         udp,
     },
@@ -21,7 +23,8 @@ use xlb_tests::{
     wait::{LIMIT, wait_for},
 };
 
-/// A service of the demo.
+/// A service.
+#[derive(Clone, Debug)]
 pub struct Service {
     /// Its name.
     pub name: &'static str,
@@ -45,9 +48,16 @@ impl Service {
         let ip = if self.vip.is_ipv4() { backend.ip4 } else { backend.ip6 };
         SocketAddr::new(ip, self.backend_port())
     }
+
+    /// The VIP, its port and its protocol, as the command line has them.
+    pub fn endpoint(&self) -> String {
+        let protocol = if self.kind == Kind::Udp { "udp" } else { "tcp" };
+        format!("{}/{protocol}", self.vip)
+    }
 }
 
 /// Everything that stands.
+#[derive(Debug)]
 pub struct Scene {
     /// The agent and its command line.
     pub agent: Agent,
@@ -55,16 +65,17 @@ pub struct Scene {
     servers: Vec<Process>,
     /// The network.
     pub topology: Topology,
-    _lab: Lab,
+    pub lab: Lab,
     /// The services.
     pub services: Vec<Service>,
 }
 
 impl Scene {
-    /// Builds the network and starts the servers and the agent, with nothing to balance yet.
-    pub fn new() -> Result<Self> {
+    /// Builds the network and starts the servers, with no agent yet: `web4`, `web6`, `udp4` and
+    /// `udp6` are what [`Scene::serve`] makes of them.
+    pub fn new(plan: Plan) -> Result<Self> {
         let lab = Lab::new()?;
-        let topology = Topology::new(&lab, Plan { backends: 4, ..Plan::default() })?;
+        let topology = Topology::new(&lab, plan)?;
         let service =
             |name, kind, ip: IpAddr, port| Service { name, kind, vip: SocketAddr::new(ip, port) };
         let services = vec![
@@ -83,7 +94,14 @@ impl Scene {
             servers.push(echo::start(&backend.namespace, &backend.name, &listen(true))?);
         }
         let agent = Agent::new(&lab, &topology.lb, "agent")?;
-        Ok(Self { agent, servers, topology, _lab: lab, services })
+        Ok(Self { agent, servers, topology, lab, services })
+    }
+
+    /// Builds everything and serves with all backends; returns when every service answers.
+    pub fn serving(plan: Plan) -> Result<Self> {
+        let mut this = Self::new(plan)?;
+        this.serve(plan.backends.into(), |_| {})?;
+        Ok(this)
     }
 
     /// Starts the agent and gives it the services, each with the first backends; returns when every
@@ -96,25 +114,45 @@ impl Scene {
             self.xlb(&["attach", interface], &mut tell)?;
         }
         for service in &self.services {
-            let protocol = if service.kind == Kind::Udp { "udp" } else { "tcp" };
-            let vip = format!("{}/{protocol}", service.vip);
-            self.xlb(&["service", "add", service.name, &vip], &mut tell)?;
+            self.xlb(&["service", "add", service.name, &service.endpoint()], &mut tell)?;
         }
         for number in 0..backends {
             self.add_backend(number, &mut tell)?;
         }
+        self.wait_answers()
+    }
+
+    /// Waits until every service answers.
+    pub fn wait_answers(&self) -> Result<()> {
         for service in &self.services {
             wait_for(&format!("{} to answer", service.name), LIMIT, || {
-                self.topology.client.within(|| match service.kind {
-                    Kind::Udp => udp::request(service.vip),
-                    Kind::Http | Kind::HttpKeepAlive => {
-                        Connection::open(service.vip)?.request(Ending::Close)
-                    }
-                })?;
-                Ok(Some(()))
+                self.request(service).map(Some)
             })?;
         }
         Ok(())
+    }
+
+    /// Sends a service one request; the name of the backend that answered.
+    pub fn request(&self, service: &Service) -> Result<String> {
+        self.topology.client.within(|| match service.kind {
+            Kind::Udp => udp::request(service.vip),
+            Kind::Http | Kind::HttpKeepAlive => {
+                Connection::open(service.vip)?.request(Ending::Close)
+            }
+        })
+    }
+
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Result<&Service> {
+        let mut services = self.services.iter();
+        services.find(|service| service.name == name).with_context(|| format!("service {name}"))
+    }
+
+    /// Starts clients of a service that send nothing twice: what fails has failed.
+    pub fn load(&self, name: &str, kind: Kind, workers: u16, rate: u32) -> Result<Load> {
+        let target = self.service(name)?.vip;
+        let plan = load::Plan { kind, target, workers, rate, retries: 0 };
+        Load::start(&self.topology.client, &format!("{name}-{}", kind.name()), plan)
     }
 
     /// Adds a backend to every service.
@@ -144,6 +182,25 @@ impl Scene {
         service
             .and_then(|service| service["slots_moving"].as_u64())
             .context("xlb status --json does not show the service's slots_moving")
+    }
+
+    /// Removes a backend from every service.
+    pub fn remove_backend(&self, number: usize, mut tell: impl FnMut(&str)) -> Result<()> {
+        for service in &self.services {
+            let address = service.at(&self.topology.backends[number]).to_string();
+            self.xlb(&["backend", "remove", service.name, &address], &mut tell)?;
+        }
+        Ok(())
+    }
+
+    /// What `xlb stats --json` says.
+    pub fn stats(&self) -> Result<Value> {
+        self.agent.json(&["stats"])
+    }
+
+    /// What `xlb status --json` says.
+    pub fn status(&self) -> Result<Value> {
+        self.agent.json(&["status"])
     }
 
     /// Fails if the agent or a server has ended.

@@ -61,6 +61,10 @@ impl Actor {
         for timer in [&mut heartbeat, &mut moves, &mut confirm] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
+        // Kept from round to round: it waits for what comes with a change, and would begin anew with
+        // every request.
+        let changed = watcher.changed();
+        tokio::pin!(changed);
         loop {
             tokio::select! {
                 // In this order: the program must hear of us whatever else there is to do.
@@ -70,7 +74,8 @@ impl Actor {
                     Some(request) => self.answer(request).await,
                     None => break,
                 },
-                changes = watcher.changed() => {
+                changes = &mut changed => {
+                    changed.set(watcher.changed());
                     complain("following the network", self.network_changed(changes).await);
                 }
                 _ = moves.tick() => complain("moving slots", self.look_after_moves().await),

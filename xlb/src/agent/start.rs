@@ -69,8 +69,9 @@ async fn serve(config: &Config) -> Result<()> {
         .await
         .map_err(|error| Fault::new(error.to_string()).help(error.help()))?;
 
-    let actor = start(config, directory).await?;
+    // Before the first look at the network: what changes after that look is noted.
     let watcher = Watcher::new().context("cannot listen for changes of the network")?;
+    let actor = start(config, directory).await?;
     let (sender, requests) = mpsc::channel(QUEUE);
     // Fails only outside of systemd, where nobody waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::{
@@ -97,10 +97,12 @@ impl Scene {
         Ok(Self { agent, servers, topology, lab, services })
     }
 
-    /// Builds everything and serves with all backends; returns when every service answers.
+    /// Builds everything and serves with all backends; returns when every service answers and all
+    /// next hops are precomputed.
     pub fn serving(plan: Plan) -> Result<Self> {
         let mut this = Self::new(plan)?;
         this.serve(plan.backends.into(), |_| {})?;
+        this.wait_resolved()?;
         Ok(this)
     }
 
@@ -130,6 +132,20 @@ impl Scene {
             })?;
         }
         Ok(())
+    }
+
+    /// Waits until the next hops of all backends are precomputed.
+    pub fn wait_resolved(&self) -> Result<()> {
+        wait_for("all next hops", LIMIT, || {
+            let status = self.status()?;
+            let services = status["services"].as_array().into_iter().flatten();
+            let mut backends =
+                services.flat_map(|s| s["backends"].as_array().into_iter().flatten());
+            match backends.find(|backend| backend["next_hop"] != "resolved") {
+                None => Ok(Some(())),
+                Some(backend) => bail!("not resolved yet: {backend}"),
+            }
+        })
     }
 
     /// Sends a service one request; the name of the backend that answered.

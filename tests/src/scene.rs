@@ -65,6 +65,7 @@ pub struct Scene {
     servers: Vec<Process>,
     /// The network.
     pub topology: Topology,
+    /// Its name and its directory.
     pub lab: Lab,
     /// The services.
     pub services: Vec<Service>,

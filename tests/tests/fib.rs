@@ -83,12 +83,20 @@ fn on_a_node(test: impl FnOnce(Node<'_>) + Send) {
         // An hour, whatever a jiffy is: answers are only forgotten when a test says so.
         bed.datapath.set_cache_jiffies(3_600_000);
         let [front, back] = ["front", "back"].map(|name| if_nametoindex(name).unwrap());
+        stay_on_this_cpu();
         let mut node = Node { lb: &lb, bed, front, back };
         node.send_from(&[(front, &[]), (back, &[])]);
         test(node);
         Ok(())
     })
     .unwrap();
+}
+
+/// The program's cache is each CPU's own.
+fn stay_on_this_cpu() {
+    let mut this = nix::sched::CpuSet::new();
+    this.set(nix::sched::sched_getcpu().unwrap()).unwrap();
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &this).unwrap();
 }
 
 fn neighbour(lb: &Namespace, address: &str, mac: &str, interface: &str) {

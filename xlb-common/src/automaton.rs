@@ -137,6 +137,11 @@ fn promoted<T: Tables>(
         if tables.insert_flow(key, flow) {
             tables.remove_pending(key);
         } else {
+            // It stays here, as what it now is: its next packets follow this one.
+            if let Some(pending) = tables.pending(key) {
+                pending.sequences = [sequence; 2];
+                pending.established = 1;
+            }
             tables.refused(key.service, now);
         }
     }
@@ -202,7 +207,8 @@ fn follow_syn<T: Tables>(
     } else {
         word.current()
     };
-    let pending = Pending { seen: now, sequences: [sequence; 2], target, reserved: [0; 3] };
+    let pending =
+        Pending { seen: now, sequences: [sequence; 2], target, established: 0, reserved: 0 };
     if tables.insert_pending(key, pending) {
         return target;
     }
@@ -334,6 +340,20 @@ mod tests {
         assert_eq!(send(&mut model, MOVING, Kind::Syn(1), 4), OLD);
         assert_eq!(send(&mut model, MOVING, data(2), 5), OLD);
         assert_eq!(model.refused, [(3, 4), (3, 5)]);
+    }
+
+    #[test]
+    fn a_new_flow_that_finds_no_room_stays_where_it_began() {
+        let mut model = Model::default();
+        assert_eq!(send(&mut model, MOVING, Kind::Syn(100), 0), NEW);
+        model.full = true;
+        for (i, sequence) in (101..1 << 20).step_by(60_000).enumerate() {
+            assert_eq!(send(&mut model, MOVING, data(sequence), i as u64), NEW, "{sequence}");
+        }
+        assert_eq!(model.pending[&KEY].established, 1);
+        model.full = false;
+        assert_eq!(send(&mut model, SETTLED, data(1 << 20), 99), NEW);
+        assert!(model.pending.is_empty() && model.flows.len() == 1);
     }
 
     #[test]

@@ -421,8 +421,10 @@ pub struct Pending {
     pub sequences: [u32; 2],
     /// Its target.
     pub target: u16,
+    /// 1 if the flow has sent more than SYNs, but found no room in `FLOWS`.
+    pub established: u16,
     /// Zero.
-    pub reserved: [u16; 3],
+    pub reserved: u32,
 }
 
 /// The section `.bss.bench`: what the benchmark's wrapper writes into a frame before each run.

@@ -78,7 +78,7 @@ impl Bed {
         datapath.set_deadline(u64::MAX);
         datapath.set_cache_jiffies(1000);
         datapath.write_fresh(services).unwrap();
-        datapath.write_direct(services).unwrap();
+        datapath.add_direct(services).unwrap();
         let targets = services.iter().flat_map(|s| s.backends.iter().map(|b| b.target)).collect();
         let counted = Counted { reasons: [0; REASONS], targets: BTreeMap::new() };
         let network = File::open("/proc/thread-self/ns/net").unwrap();

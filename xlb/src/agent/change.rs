@@ -59,7 +59,7 @@ impl Actor {
             self.datapath.clear_counters(*target)?;
         }
         self.datapath.write_targets(&planned);
-        self.datapath.write_direct(&planned)?;
+        self.datapath.add_direct(&planned)?;
         let old: BTreeSet<u16> = self.state.model.services().map(|service| service.id).collect();
         for (service, wanted) in planned.iter().zip(&wanted) {
             if !old.contains(&service.id) {
@@ -109,7 +109,9 @@ impl Actor {
         });
         for service in &gone {
             self.moves.end(service.id);
+            self.removed.remove(&service.name);
         }
+        self.datapath.trim_direct(&self.planned);
         self.state.model.release_retired();
         Ok(self.update_vips().await)
     }

@@ -1,5 +1,7 @@
 //! Interfaces: attached, missing, taken over.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, anyhow};
 
 use super::actor::Actor;
@@ -10,6 +12,9 @@ use crate::dataplane::attach::{self, Attached, Link, is_busy};
 use crate::net::interface::XdpMode;
 use crate::net::{self, ethtool, sysctl};
 use crate::state::{State, SysctlChange};
+
+/// Stands for all interfaces in the notes of changed settings; no interface can have this name.
+const SHARED: &str = "*/*";
 
 /// An interface that the program should be attached to.
 pub struct Interface {
@@ -48,17 +53,10 @@ impl Actor {
     pub(super) async fn detach(&mut self, name: &str) -> Result<Changed, Problem> {
         let mut model = self.state.model.clone();
         let effect = model.remove_interface(name)?;
-        let (mine, others): (Vec<_>, Vec<_>) =
-            self.state.sysctls.iter().cloned().partition(|change| change.interface == name);
-        self.save(State { model, sysctls: others, ..self.state.clone() })
-            .map_err(|error| failed(&error))?;
+        self.save(State { model, ..self.state.clone() }).map_err(|error| failed(&error))?;
         self.detach_now(name);
-        let mine: Vec<sysctl::Change> = mine
-            .into_iter()
-            .map(|SysctlChange { interface: _, path, old, new }| sysctl::Change { path, old, new })
-            .collect();
         let mut changed = Changed::from(effect);
-        changed.warnings.extend(sysctl::restore(&mine).iter().map(ToString::to_string));
+        changed.warnings.extend(self.restore_kernel().map_err(|error| failed(&error))?);
         changed.warnings.extend(self.update_vips().await);
         tracing::info!("{}", changed.message);
         Ok(changed)
@@ -148,13 +146,39 @@ impl Actor {
         }
         if !changes.is_empty() {
             let changes = changes.into_iter().map(|sysctl::Change { path, old, new }| {
-                SysctlChange { interface: name.to_owned(), path, old, new }
+                let own = names.iter().any(|own| path.contains(&format!("/{own}/")));
+                let interface = if own { name } else { SHARED };
+                SysctlChange { interface: interface.to_owned(), path, old, new }
             });
             let mut state = self.state.clone();
             state.sysctls.extend(changes);
             self.save(state)?;
         }
         failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Takes back the settings of interfaces that are no longer wanted, and those that all share when
+    /// none is. Returns warnings.
+    fn restore_kernel(&mut self) -> Result<Vec<String>> {
+        let wanted: BTreeSet<&str> = self.state.model.interfaces().map(|(name, _)| name).collect();
+        let (kept, over): (Vec<_>, Vec<_>) =
+            self.state.sysctls.iter().cloned().partition(|change| {
+                if change.interface == SHARED {
+                    !wanted.is_empty()
+                } else {
+                    wanted.contains(change.interface.as_str())
+                }
+            });
+        if over.is_empty() {
+            return Ok(Vec::new());
+        }
+        let over: Vec<sysctl::Change> = over
+            .into_iter()
+            .map(|SysctlChange { interface: _, path, old, new }| sysctl::Change { path, old, new })
+            .collect();
+        let warnings = sysctl::restore(&over).iter().map(ToString::to_string).collect();
+        self.save(State { sysctls: kept, ..self.state.clone() })?;
+        Ok(warnings)
     }
 
     fn detach_now(&mut self, name: &str) {
@@ -256,6 +280,9 @@ impl Actor {
             .filter_map(|(name, _)| Some((name.to_owned(), self.view.link_named(name)?.index)))
             .collect();
         attach::remove_stale_links(&self.pins, &wanted).context("cannot tidy up the pins")?;
+        for warning in self.restore_kernel()? {
+            tracing::warn!("{warning}");
+        }
         self.follow_interfaces().await;
         Ok(())
     }

@@ -169,16 +169,18 @@ impl Actor {
             now.wrapping_sub(seen) > self.clock.seconds(limit.as_secs_f64())
         };
         let (pending, flows) = self.datapath.remembered();
+        let live = |key: &FlowKey| protocols.get(&key.service).map_or(TCP_IDLE, |p| idle(*p));
         let old_pending: Vec<FlowKey> = pending
             .into_iter()
-            .filter(|(_, pending): &(FlowKey, Pending)| older(pending.seen, PENDING))
+            .filter(|(key, pending): &(FlowKey, Pending)| {
+                older(pending.seen, if pending.established != 0 { live(key) } else { PENDING })
+            })
             .map(|(key, _)| key)
             .collect();
         let old_flows: Vec<FlowKey> = flows
             .into_iter()
             .filter(|(key, flow): &(FlowKey, Flow)| {
-                let live = protocols.get(&key.service).map_or(TCP_IDLE, |p| idle(*p));
-                older(flow.seen, if flow.closed != 0 { CLOSED } else { live })
+                older(flow.seen, if flow.closed != 0 { CLOSED } else { live(key) })
             })
             .map(|(key, _)| key)
             .collect();

@@ -1,4 +1,7 @@
 //! From arguments and configuration to settings: what is given on the command line wins.
+//!
+//! `--attach` is not among them: it adds to the wanted interfaces whatever the file says, and leaving
+//! it out at the next start takes none away.
 
 use std::path::PathBuf;
 
@@ -21,12 +24,8 @@ pub fn settings(args: &RunArgs) -> Result<Config> {
     .map_err(|error| Fault::new(error.to_string()).help(
         "mend the file, or start without it; docs/configuration.md lists everything that it may say",
     ))?;
-    let RunArgs { config: _, attach, socket, state_dir, pins, slots, log_format: _, hash_key } =
+    let RunArgs { config: _, attach: _, socket, state_dir, pins, slots, log_format: _, hash_key } =
         args;
-    for interface in attach {
-        config.attach.retain(|other| other.name != interface.name);
-        config.attach.push(interface.clone());
-    }
     if let Some(key) = hash_key {
         config.hash_key = Some(key.0);
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use super::hops::Hops;
 use super::moves::Moves;
 use super::settings::settings;
 use crate::api::server::{self, Socket};
+use crate::api::types::InterfaceSpec;
 use crate::cli::{LogFormat, RunArgs};
 use crate::config::Config;
 use crate::dataplane::Datapath;
@@ -43,20 +45,23 @@ pub fn run(args: RunArgs) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?
-        .block_on(serve(&config))
+        .block_on(serve(&config, &args.attach))
 }
 
 fn log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("XLB_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().init(),
     }
 }
 
-async fn serve(config: &Config) -> Result<()> {
+async fn serve(config: &Config, attach: &[InterfaceSpec]) -> Result<()> {
     // Before anything that can be seen: a start that is told to stop must not end half-way.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
@@ -71,7 +76,7 @@ async fn serve(config: &Config) -> Result<()> {
 
     // Before the first look at the network: what changes after that look is noted.
     let watcher = Watcher::new().context("cannot listen for changes of the network")?;
-    let actor = start(config, directory).await?;
+    let actor = start(config, attach, directory).await?;
     let (sender, requests) = mpsc::channel(QUEUE);
     // Fails only outside of systemd, where nobody waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -130,7 +135,7 @@ fn lock_pins(pins: &Path) -> Result<File> {
 }
 
 /// Brings state and data path together.
-async fn start(config: &Config, directory: StateDir) -> Result<Actor> {
+async fn start(config: &Config, attach: &[InterfaceSpec], directory: StateDir) -> Result<Actor> {
     let adopted = load::is_running(&config.pins);
     let datapath = if adopted {
         Datapath::adopt(&config.pins).map_err(|error| {
@@ -154,6 +159,10 @@ async fn start(config: &Config, directory: StateDir) -> Result<Actor> {
     let effect = config
         .apply(&mut wanted)
         .map_err(|rejection| Fault::new(rejection.error).help(rejection.help))?;
+    for spec in attach {
+        let wanting = wanted.model.want_interface(spec);
+        wanting.map_err(|rejection| Fault::new(rejection.error).help(rejection.help))?;
+    }
     for line in effect.changes.iter().chain(&effect.warnings) {
         tracing::info!("configuration: {line}");
     }

@@ -25,9 +25,16 @@ impl Actor {
             warnings.push(error.to_string());
         }
         for vip in self.state.vips.clone() {
-            if !wanted.contains(&vip.address) {
+            // Gone, or its place is another one now that other interfaces are attached.
+            let attached = self.attached();
+            let place = announce::place_for(&self.view, &attached, vip.address);
+            let moved = place.is_some_and(|link| link.name != vip.interface);
+            if moved || !wanted.contains(&vip.address) {
                 self.remove_vip(&vip, &mut warnings).await;
             }
+        }
+        if let Err(error) = net::refresh(&self.handle, &mut self.view, addresses).await {
+            warnings.push(error.to_string());
         }
         for vip in wanted {
             match self.put_vip(vip).await {

@@ -1,6 +1,7 @@
 //! Writing tables into the maps in an order in which no packet sees half a change.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use xlb_common::layout::*;
@@ -221,41 +222,53 @@ impl Datapath {
         Ok(())
     }
 
-    /// Sets the prefixes of clients that talk to backends directly.
+    /// Notes the prefixes of clients that talk to backends directly.
     ///
     /// # Errors
     ///
     /// There is no room for them.
-    pub fn write_direct(&mut self, services: &[PlannedService]) -> Result<()> {
-        let key = |target: u16, address, length: u8| {
-            let [high, low] = super::tables::raw_address(address);
-            let address = [high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32];
-            let data = DirectKey { target: u32::from(target), address };
-            aya::maps::lpm_trie::Key::new(32 + u32::from(length), super::pod::Raw(data))
-        };
-        let wanted: Vec<_> = services
-            .iter()
-            .flat_map(|service| service.backends.iter().map(move |backend| (service, backend)))
-            .flat_map(|(service, backend)| {
-                service.direct.iter().map(|(ip, length)| key(backend.target, *ip, *length))
-            })
-            .collect();
-        let same = |a: &aya::maps::lpm_trie::Key<super::pod::Raw<DirectKey>>,
-                    b: &aya::maps::lpm_trie::Key<super::pod::Raw<DirectKey>>| {
-            a.prefix_len() == b.prefix_len() && a.data().0 == b.data().0
-        };
-        let present: Vec<_> = self.maps.direct.keys().filter_map(Result::ok).collect();
-        for stale in present.iter().filter(|p| !wanted.iter().any(|w| same(w, p))) {
-            let _ = self.maps.direct.remove(stale);
-        }
-        for key in &wanted {
+    pub fn add_direct(&mut self, services: &[PlannedService]) -> Result<()> {
+        for (target, address, length) in direct_of(services) {
             self.maps
                 .direct
-                .insert(key, 1, 0)
+                .insert(&direct_key(target, address, length), 1, 0)
                 .context("no room for more prefixes of direct clients")?;
         }
         Ok(())
     }
+
+    /// Forgets all prefixes but those of these services. What is gone already is as good.
+    pub fn trim_direct(&mut self, services: &[PlannedService]) {
+        let wanted: Vec<_> = direct_of(services)
+            .map(|(target, address, length)| direct_key(target, address, length))
+            .collect();
+        let same = |a: &DirectPrefix, b: &DirectPrefix| {
+            a.prefix_len() == b.prefix_len() && a.data().0 == b.data().0
+        };
+        let present: Vec<DirectPrefix> =
+            self.maps.direct.keys().filter_map(std::result::Result::ok).collect();
+        for stale in present.iter().filter(|p| !wanted.iter().any(|w| same(w, p))) {
+            let _ = self.maps.direct.remove(stale);
+        }
+    }
+}
+
+type DirectPrefix = aya::maps::lpm_trie::Key<super::pod::Raw<DirectKey>>;
+
+/// Every backend's target with every prefix of its service.
+fn direct_of(services: &[PlannedService]) -> impl Iterator<Item = (u16, IpAddr, u8)> {
+    services.iter().flat_map(|service| {
+        service.backends.iter().flat_map(|backend| {
+            service.direct.iter().map(|(address, length)| (backend.target, *address, *length))
+        })
+    })
+}
+
+fn direct_key(target: u16, address: IpAddr, length: u8) -> DirectPrefix {
+    let [high, low] = super::tables::raw_address(address);
+    let address = [high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32];
+    let data = DirectKey { target: u32::from(target), address };
+    aya::maps::lpm_trie::Key::new(32 + u32::from(length), super::pod::Raw(data))
 }
 
 /// Where a slot is: in the section, or in a line of the map.

@@ -138,10 +138,12 @@ pub fn remove_stale_links(pins: &Path, wanted: &[(String, u32)]) -> Result<()> {
     Ok(())
 }
 
-/// Whether an attachment failed because another program is there.
+/// Whether an attachment failed because another program is there, in the same mode (`EBUSY`) or in
+/// another one (`EEXIST`).
 pub fn is_busy(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref::<ProgramError>(),
-        Some(ProgramError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::EBUSY)
+        Some(ProgramError::SyscallError(call))
+            if matches!(call.io_error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
     )
 }

@@ -103,6 +103,9 @@ impl Actor {
         if changes.lost || !same_ways(&before, &self.view) {
             self.follow_network().await?;
         }
+        if changes.links || changes.addresses {
+            self.restore_vips().await;
+        }
         Ok(())
     }
 

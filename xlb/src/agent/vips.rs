@@ -5,19 +5,13 @@ use std::net::IpAddr;
 
 use super::actor::Actor;
 use crate::api::types::Announce;
-use crate::net::{self, Changes, announce};
+use crate::net::{self, Changes, announce, view::Link};
 use crate::state::AddedVip;
 
 impl Actor {
     /// Adds, moves and removes VIPs so that they are where they should be. Returns warnings.
     pub(super) async fn update_vips(&mut self) -> Vec<String> {
-        let wanted: BTreeSet<IpAddr> = self
-            .state
-            .model
-            .services()
-            .filter(|service| service.announce == Announce::Arp)
-            .map(|service| service.vip.ip())
-            .collect();
+        let wanted = self.announced_vips();
         let mut warnings = Vec::new();
         // What was put somewhere a moment ago may not have been reported yet.
         let addresses = Changes { addresses: true, ..Changes::default() };
@@ -49,6 +43,34 @@ impl Actor {
         warnings
     }
 
+    /// Puts VIPs back that were lost with their interface, and moves those that the agent had put on
+    /// loopback for want of a better place.
+    pub(super) async fn restore_vips(&mut self) {
+        let attached = self.attached();
+        let astray = |vip: &IpAddr| {
+            let place = announce::place_for(&self.view, &attached, *vip);
+            place.is_some_and(|place| {
+                !place.loopback && (!self.view.is_own(*vip) || self.misplaced(*vip, place).is_some())
+            })
+        };
+        if self.announced_vips().iter().any(astray) {
+            for warning in self.update_vips().await {
+                tracing::debug!("{warning}");
+            }
+        }
+    }
+
+    fn announced_vips(&self) -> BTreeSet<IpAddr> {
+        let services = self.state.model.services();
+        services.filter(|s| s.announce == Announce::Arp).map(|s| s.vip.ip()).collect()
+    }
+
+    /// Where the agent has put a VIP that now belongs elsewhere.
+    fn misplaced(&self, vip: IpAddr, place: &Link) -> Option<AddedVip> {
+        let mut added = self.state.vips.iter();
+        added.find(|note| note.address == vip && note.interface != place.name).cloned()
+    }
+
     async fn remove_vip(&mut self, vip: &AddedVip, warnings: &mut Vec<String>) {
         if let Some(link) = self.view.link_named(&vip.interface)
             && let Err(error) = announce::remove(&self.handle, link.index, vip.address).await
@@ -70,10 +92,18 @@ impl Actor {
         let Some(link) = announce::place_for(&self.view, &attached, vip) else {
             return Err(format!("{vip} can't be put on any interface: not even loopback is there"));
         };
-        if self.view.is_own(vip) {
-            return Ok(());
-        }
         let link = link.clone();
+        match self.misplaced(vip, &link).filter(|_| !link.loopback) {
+            Some(elsewhere) => {
+                let mut warnings = Vec::new();
+                self.remove_vip(&elsewhere, &mut warnings).await;
+                if let Some(warning) = warnings.pop() {
+                    return Err(warning);
+                }
+            }
+            None if self.view.is_own(vip) => return Ok(()),
+            None => {}
+        }
         let own = announce::own_macs(&self.view);
         match announce::duplicate(&link, &own, vip).await {
             Ok(None) => {}

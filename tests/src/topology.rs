@@ -76,7 +76,9 @@ pub struct Topology {
     pub interfaces: Vec<&'static str>,
     /// The backends, in order.
     pub backends: Vec<Backend>,
-    _switch: Namespace,
+    /// What the load balancer's last interface and the backends are plugged into: the bridge
+    /// `switch`, whose ports have the names of what is at their other end.
+    pub switch: Namespace,
     _passing: Vec<OwnedFd>,
 }
 
@@ -136,6 +138,6 @@ impl Topology {
             Ok(Backend { name, namespace, ip4: ip4.into(), ip6: ip6.into() })
         });
         let backends = backends.collect::<Result<_>>()?;
-        Ok(Self { client, lb, interfaces, backends, _switch: switch, _passing: passing })
+        Ok(Self { client, lb, interfaces, backends, switch, _passing: passing })
     }
 }

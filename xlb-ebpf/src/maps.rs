@@ -39,11 +39,11 @@ impl<T> Section<T> {
     /// packet, which is an instruction each.
     #[inline(always)]
     pub fn get_opaque(&self) -> &T {
-        let mut pointer = self.as_ptr();
-        // SAFETY: copies a register to itself.
+        let mut address = self.as_ptr() as usize;
+        // SAFETY: copies a register to itself, so that it is the section's address still.
         unsafe {
-            core::arch::asm!("{0} = {0}", inout(reg) pointer, options(pure, nomem, nostack));
-            &*pointer
+            core::arch::asm!("{0} = {0}", inout(reg) address, options(pure, nomem, nostack));
+            &*(address as *const T)
         }
     }
 

@@ -19,16 +19,9 @@ impl Actor {
             warnings.push(error.to_string());
         }
         for vip in self.state.vips.clone() {
-            // Gone, or its place is another one now that other interfaces are attached.
-            let attached = self.attached();
-            let place = announce::place_for(&self.view, &attached, vip.address);
-            let moved = place.is_some_and(|link| link.name != vip.interface);
-            if moved || !wanted.contains(&vip.address) {
+            if !wanted.contains(&vip.address) {
                 self.remove_vip(&vip, &mut warnings).await;
             }
-        }
-        if let Err(error) = net::refresh(&self.handle, &mut self.view, addresses).await {
-            warnings.push(error.to_string());
         }
         for vip in wanted {
             match self.put_vip(vip).await {
@@ -50,7 +43,8 @@ impl Actor {
         let astray = |vip: &IpAddr| {
             let place = announce::place_for(&self.view, &attached, *vip);
             place.is_some_and(|place| {
-                !place.loopback && (!self.view.is_own(*vip) || self.misplaced(*vip, place).is_some())
+                !place.loopback
+                    && (!self.view.is_own(*vip) || self.misplaced(*vip, place).is_some())
             })
         };
         if self.announced_vips().iter().any(astray) {

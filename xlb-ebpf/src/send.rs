@@ -31,29 +31,10 @@ pub fn translated<F: Family, T: Transport>(
     direction: Direction,
     counters: &mut TargetCounters,
 ) -> u32 {
-    let fits = packet.length <= hop.mtu;
-    let send = hop.ifindex != 0 && fits;
-    if !send && hop.ifindex != 0 && !F::may_fragment(packet) {
-        return verdict(Reason::OverMtu);
+    if hop.ifindex == 0 || packet.length > hop.mtu {
+        return by_the_kernel::<F, T>(packet, target, hop, direction, counters);
     }
-    match direction {
-        Direction::Request => {
-            counters.request_packets += 1;
-            counters.request_bytes += u64::from(packet.length);
-            F::rewrite_destination(packet, target, send);
-            packet.rewrite_transport(2, target.backend_port, target.request_l4_diff);
-        }
-        Direction::Reply => {
-            counters.reply_packets += 1;
-            counters.reply_bytes += u64::from(packet.length);
-            F::rewrite_source(packet, target, send);
-            packet.rewrite_transport(0, target.vip_port, target.reply_l4_diff);
-        }
-    }
-    if !send {
-        let known = hop.ifindex != 0;
-        return verdict(if known { Reason::HandedUpToFragment } else { Reason::HandedUp });
-    }
+    rewrite::<F, T>(packet, target, direction, counters, true);
     if hop.tag_bytes | frame.tag_bytes != 0 {
         if !tagged(frame.ctx, hop, frame.tag_bytes, F::ETHERTYPE) {
             return verdict(Reason::NoHeadroom);
@@ -76,6 +57,50 @@ pub fn translated<F: Family, T: Transport>(
             return verdict(Reason::RedirectFailed);
         }
         action
+    }
+}
+
+/// Translates the packet for the kernel, which forwards it; drops what it would have to refuse.
+///
+/// Apart from the other way, so that neither asks at each step which of the two it is.
+#[inline(always)]
+fn by_the_kernel<F: Family, T: Transport>(
+    packet: &Packet<T>,
+    target: &Target,
+    hop: &Hop,
+    direction: Direction,
+    counters: &mut TargetCounters,
+) -> u32 {
+    let known = hop.ifindex != 0;
+    if known && !F::may_fragment(packet) {
+        return verdict(Reason::OverMtu);
+    }
+    rewrite::<F, T>(packet, target, direction, counters, false);
+    verdict(if known { Reason::HandedUpToFragment } else { Reason::HandedUp })
+}
+
+/// Counts the packet and writes what is new in it.
+#[inline(always)]
+fn rewrite<F: Family, T: Transport>(
+    packet: &Packet<T>,
+    target: &Target,
+    direction: Direction,
+    counters: &mut TargetCounters,
+    count_ttl: bool,
+) {
+    match direction {
+        Direction::Request => {
+            counters.request_packets += 1;
+            counters.request_bytes += u64::from(packet.length);
+            F::rewrite_destination(packet, target, count_ttl);
+            packet.rewrite_transport(2, target.backend_port, target.request_l4_diff);
+        }
+        Direction::Reply => {
+            counters.reply_packets += 1;
+            counters.reply_bytes += u64::from(packet.length);
+            F::rewrite_source(packet, target, count_ttl);
+            packet.rewrite_transport(0, target.vip_port, target.reply_l4_diff);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Programs that run as long as the lab does.
 //!
-//! A program ends when its [`Process`](crate::process::Process) is dropped, and also when the thread that started it ends,
+//! A program ends when its `Process` is dropped, and also when the thread that started it ends,
 //! however that ends: so start programs from a thread that lives as long as they shall. What they
 //! write goes to a log file in the lab's directory, which errors quote.
 

@@ -5,8 +5,8 @@
 //! - Every struct is `repr(C)`, has no implicit padding and a size that is checked below.
 //! - Addresses, ports and VLAN tags are *raw*: the bytes of the packet, read as an integer of the
 //!   machine (`u32::from_ne_bytes(octets)`), so that the program compares and stores them without
-//!   swapping. See [`Address`].
-//! - [`Hot`], [`Targets`], [`NearSlots`], [`Replies4`], [`Replies6`] and [`Refused`] are sections of zeroed global data, which
+//!   swapping. See `Address`.
+//! - `Hot`, `Targets`, `NearSlots`, `Replies4`, `Replies6` and `Refused` are sections of zeroed global data, which
 //!   the kernel keeps as array maps of one element. The program addresses them directly, with no
 //!   lookup at all; the agent maps them into its memory (`BPF_F_MMAPABLE`) and writes them there.
 //!   Linux 5.15 limits such a value to 4 MiB.

@@ -10,7 +10,7 @@
 //! | 30 | hold | the move is so young that SYNs without an entry still go to `previous` |
 //! | 31 | watched | the flow tables must be asked before `current` is believed |
 //!
-//! Targets fit 15 bits because there are [`TARGETS`](crate::layout::TARGETS) of them.
+//! Targets fit 15 bits because there are `TARGETS` of them.
 
 /// Bit of [`SlotWord`]: the flow tables must be asked before `current` is believed.
 pub const WATCHED: u32 = 1 << 31;

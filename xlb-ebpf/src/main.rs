@@ -1,9 +1,9 @@
 //! xlb's eBPF programs.
 //!
-//! A packet goes through these files in this order: [`frame`] and [`family`] find its headers
-//! (and [`unusual`], where they are not in their usual places),
-//! [`request`] or [`reply`] knows it and decides where it goes, [`flows`] is asked only for slots
-//! that change, [`hop`] only for next hops that are not precomputed, [`send`] puts it on its way.
+//! A packet goes through these files in this order: `frame` and `family` find its headers
+//! (and `unusual`, where they are not in their usual places),
+//! `request` or `reply` knows it and decides where it goes, `flows` is asked only for slots
+//! that change, `hop` only for next hops that are not precomputed, `send` puts it on its way.
 //!
 //! On the hot path there is no helper call but the redirect, no hash map, and no memory of flows.
 

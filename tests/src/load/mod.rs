@@ -1,8 +1,8 @@
 //! Load: clients that count what went well.
 //!
 //! A client is a process of its own (`xlb-lab-tool load`) in the clients' namespace. It works until
-//! its standard input is closed, and writes a [`Report`](crate::load::Report) as a line of JSON now and then and at the
-//! end. [`Load`](crate::load::Load) starts it and reads along.
+//! its standard input is closed, and writes a `Report` as a line of JSON now and then and at the
+//! end. `Load` starts it and reads along.
 
 /// The client process.
 pub mod client;

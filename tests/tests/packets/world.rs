@@ -1,7 +1,7 @@
 //! The services, backends, clients and next hops of the tests.
 //!
-//! There is a [`Pool`] for each thing that can be special about a service or its next hop, and in
-//! each pool a [`Line`] for each family and protocol: a client, a VIP and its one backend. A pool's
+//! There is a `Pool` for each thing that can be special about a service or its next hop, and in
+//! each pool a `Line` for each family and protocol: a client, a VIP and its one backend. A pool's
 //! next hop is both the one to its backends and the compiled route to its clients.
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What goes over the API: the JSON shapes of requests and answers.
 //!
 //! The same shapes are what `--json` prints, so they only ever grow. Every answer carries
-//! [`SCHEMA`](crate::api::types::SCHEMA). Counters are totals since the program was first attached; who wants rates asks twice
-//! and divides by the difference of [`Stats::at_ns`](crate::api::types::Stats::at_ns). Packets and bytes are counted from the IP
+//! `SCHEMA`. Counters are totals since the program was first attached; who wants rates asks twice
+//! and divides by the difference of `Stats::at_ns`. Packets and bytes are counted from the IP
 //! header on. Addresses are text: `192.0.2.1:80`, `[2001:db8::1]:80`.
 
 use std::net::SocketAddr;

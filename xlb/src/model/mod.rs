@@ -6,7 +6,7 @@
 //!
 //! Invariants: names, VIPs and backends' endpoints are unique, the latter two over all services
 //! together; no backend is a VIP; regions do not overlap; every id and target is in use by one,
-//! free, or retired, and nothing retired is used again before [`Model::release_retired`].
+//! free, or retired, and nothing retired is used again before `Model::release_retired`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

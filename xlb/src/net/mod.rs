@@ -1,8 +1,8 @@
 //! This machine's network: what the agent knows of it, and what it does to it.
 //!
 //! The kernel is the source: its links, addresses, routes and neighbours are read over netlink into
-//! a [`NetView`], from which everything else follows by pure functions. Requests go through a
-//! [`Handle`] that belongs to the network namespace in which [`connect`] was called.
+//! a `NetView`, from which everything else follows by pure functions. Requests go through a
+//! `Handle` that belongs to the network namespace in which `connect` was called.
 //!
 //! # Contents
 

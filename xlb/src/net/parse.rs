@@ -1,4 +1,4 @@
-//! From netlink messages to the types of [`super::view`].
+//! From netlink messages to the types of `super::view`.
 //!
 //! What a message says that the model has no words for makes the result odd, never simpler.
 

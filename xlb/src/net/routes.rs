@@ -1,8 +1,8 @@
-//! Where a destination's packets go: the kernel's route lookup, done on a [`NetView`].
+//! Where a destination's packets go: the kernel's route lookup, done on a `NetView`.
 //!
-//! The answer is the kernel's own or [`NextHop::Finer`], which means that the kernel must be asked:
+//! The answer is the kernel's own or `NextHop::Finer`, which means that the kernel must be asked:
 //! several next hops, custom rules, lookups on which kernels differ. It is never a guess.
-//! [`super::compile`] turns the same tables into what the program reads.
+//! `super::compile` turns the same tables into what the program reads.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
-//! Reading the network from the kernel into a [`NetView`].
+//! Reading the network from the kernel into a `NetView`.
 //!
 //! Each kind of thing is one netlink dump. Dumps are not atomic: one that changed under the kernel's
-//! hands is repeated, and what changes between two dumps is reported by [`super::watch`], which must
+//! hands is repeated, and what changes between two dumps is reported by `super::watch`, which must
 //! therefore listen before the first snapshot is taken.
 
 use futures_util::StreamExt;

@@ -1,8 +1,8 @@
 //! What the agent knows of this machine's network: plain data, with no netlink in it.
 //!
-//! [`super::snapshot`] fills a [`NetView`] from the kernel, [`super::routes`], [`super::egress`] and
-//! [`super::announce`] draw conclusions from it. Nothing here is ever wrong by being simplified:
-//! what the model has no words for is marked as odd ([`Hops::Odd`], [`NetView::custom_rules`]), and
+//! `super::snapshot` fills a `NetView` from the kernel, `super::routes`, `super::egress` and
+//! `super::announce` draw conclusions from it. Nothing here is ever wrong by being simplified:
+//! what the model has no words for is marked as odd (`Hops::Odd`, `NetView::custom_rules`), and
 //! then the kernel is asked for each packet instead.
 
 use std::net::IpAddr;

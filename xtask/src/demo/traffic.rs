@@ -2,7 +2,7 @@
 //!
 //! A backend's expected share of a service's flows is the mean of the shares that were in force, each
 //! weighed by the flows of its time. After a change of the pool, new flows do not follow at once: no
-//! handshake is split, so TCP waits for [`HOLD`]; and an unknown UDP packet may belong to an old flow
+//! handshake is split, so TCP waits for `HOLD`; and an unknown UDP packet may belong to an old flow
 //! until an idle timeout has passed, so UDP waits until no slot is moving any more.
 
 use std::{

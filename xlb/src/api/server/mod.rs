@@ -2,7 +2,7 @@
 //!
 //! It has no state of its own. Each request is read, checked for its shape and handed to the agent's
 //! single writer, one message with a way back for the answer; what comes back is what the client
-//! gets. Everything that goes wrong is answered with a [`Failure`](super::types::Failure).
+//! gets. Everything that goes wrong is answered with a `Failure`.
 
 use std::future::Future;
 use std::io;

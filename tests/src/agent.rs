@@ -27,7 +27,6 @@ pub struct Agent {
     socket: PathBuf,
     state: PathBuf,
     pins: PathBuf,
-    attached: Vec<String>,
     process: Option<Process>,
 }
 
@@ -40,7 +39,6 @@ impl Agent {
             socket: lab.directory().join(format!("{name}.sock")),
             state: lab.directory().join(format!("{name}-state")),
             pins: lab.pins().join(name),
-            attached: Vec::new(),
             process: None,
         })
     }
@@ -64,14 +62,7 @@ impl Agent {
         })
         .with_context(|| format!("the agent wrote:\n{}", process.log()))?;
         self.process = Some(process);
-        self.attached = attach.iter().map(|interface| (*interface).into()).collect();
         Ok(())
-    }
-
-    /// Starts it once more with the same arguments, as a service manager does.
-    pub fn restart(&mut self) -> Result<()> {
-        let attached = self.attached.clone();
-        self.start(&attached.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// A command of the command line, for this agent.

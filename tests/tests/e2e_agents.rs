@@ -159,7 +159,7 @@ fn native_mode_where_there_is_none() {
     assert!(agent.xlb(&["status"]).unwrap().contains("generic"));
     // A new agent that takes it over still says so.
     agent.kill().unwrap();
-    agent.restart().unwrap();
+    agent.start(&[]).unwrap();
     assert_eq!(agent.json(&["status"]).unwrap()["interfaces"][0], *bridge);
 }
 
@@ -280,7 +280,7 @@ fn a_damaged_state_file_is_kept_aside_and_said() {
     let good = fs::read(&state).unwrap();
     let backup = fs::read(agent.state().join("state.json.bak")).unwrap();
     fs::write(&state, &good[..good.len() / 2]).unwrap();
-    agent.restart().unwrap();
+    agent.start(&[]).unwrap();
     assert!(warnings(&agent).contains("is damaged"), "{}", warnings(&agent));
     let aside = files(&agent, "state.json.damaged-");
     assert_eq!(fs::read(&aside[0]).unwrap(), &good[..good.len() / 2]);
@@ -295,7 +295,7 @@ fn a_damaged_state_file_is_kept_aside_and_said() {
             fs::write(file, "[]").unwrap();
         }
     }
-    agent.restart().unwrap();
+    agent.start(&[]).unwrap();
     assert!(warnings(&agent).contains("empty"), "{}", warnings(&agent));
     assert!(names(&agent).is_empty());
     assert_eq!(files(&agent, "damaged-").len(), 3);

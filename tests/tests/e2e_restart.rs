@@ -88,7 +88,7 @@ fn an_agent_that_is_killed_or_stopped_under_load_loses_nothing() {
         if gracefully { scene.agent.stop() } else { scene.agent.kill() }.unwrap();
         assert_eq!(scene.agent.output(&["status"]).unwrap().status.code(), Some(3));
         go_on(&mut loads, 50);
-        scene.agent.restart().unwrap();
+        scene.agent.start(&[]).unwrap();
         let status = scene.status().unwrap();
         assert_eq!(status["adopted"], true);
         assert_eq!(status["program"]["id"], program);
@@ -131,7 +131,7 @@ fn without_an_agent_for_long_traffic_flows_and_next_hops_are_the_kernels() {
         wait_for(&what, LIMIT, || Ok((scene.request(service)? == backend.name).then_some(())))
             .unwrap();
     }
-    scene.agent.restart().unwrap();
+    scene.agent.start(&[]).unwrap();
     assert_eq!(scene.status().unwrap()["adopted"], true);
     scene.wait_answers().unwrap();
 }
@@ -150,7 +150,7 @@ fn state_is_restored_when_nothing_but_the_state_file_is_left() {
     lb.ip(&format!("addr del {VIP6}/128 dev front")).unwrap();
     assert!(!has_vips(lb));
 
-    scene.agent.restart().unwrap();
+    scene.agent.start(&[]).unwrap();
     assert_eq!(scene.status().unwrap()["adopted"], false);
     scene.wait_answers().unwrap();
     assert!(has_vips(&scene.topology.lb));
@@ -191,7 +191,7 @@ fn detach_takes_the_program_off_and_restores_the_kernels_settings() {
 
     // Another agent in between must still know what was there before.
     scene.agent.kill().unwrap();
-    scene.agent.restart().unwrap();
+    scene.agent.start(&[]).unwrap();
     assert_eq!(lb.ip("link show").unwrap().matches("prog/xdp").count(), 2);
     scene.agent.xlb(&["detach", "back"]).unwrap();
     assert_eq!(lb.ip("link show").unwrap().matches("prog/xdp").count(), 1);
@@ -210,10 +210,13 @@ fn detach_takes_the_program_off_and_restores_the_kernels_settings() {
     scene.agent.xlb(&["service", "remove", "udp6"]).unwrap();
     assert!(!has(VIP6), "{}", addresses());
 
-    // Nor does a new agent attach again.
+    // Nor does a new agent attach again, unless it is told to.
     scene.agent.stop().unwrap();
-    scene.agent.restart().unwrap();
+    scene.agent.start(&[]).unwrap();
     assert_eq!(lb.ip("link show").unwrap().matches("prog/xdp").count(), 0);
+    scene.agent.stop().unwrap();
+    scene.agent.start(&["front"]).unwrap();
+    assert_eq!(lb.ip("link show").unwrap().matches("prog/xdp").count(), 1);
 }
 
 /// Nothing of a lab's agent is left in the machine: neither its pins nor, so, its programs.

@@ -10,6 +10,8 @@ use crate::maps::{COUNTERS, REASON_COUNTS};
 #[inline(always)]
 pub fn verdict(reason: Reason) -> u32 {
     count(reason as u32);
+    #[cfg(feature = "log")]
+    crate::log::note(reason);
     match reason.action() {
         Action::Pass | Action::HandUp => xdp_action::XDP_PASS,
         Action::Drop => xdp_action::XDP_DROP,

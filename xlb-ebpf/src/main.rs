@@ -16,6 +16,8 @@ mod family;
 mod flows;
 mod frame;
 mod hop;
+#[cfg(feature = "log")]
+mod log;
 mod maps;
 mod reply;
 mod request;
@@ -29,14 +31,20 @@ use aya_ebpf::{macros::xdp, programs::XdpContext};
 #[xdp]
 #[inline(always)]
 pub fn xlb(ctx: XdpContext) -> u32 {
-    frame::receive::<false>(ctx.ctx)
+    let action = frame::receive::<false>(ctx.ctx);
+    #[cfg(feature = "log")]
+    log::verdict(ctx.ctx, action);
+    action
 }
 
 /// The load balancer, for frames that may come in several pieces (jumbo). Needs Linux 5.18.
 #[xdp(frags)]
 #[inline(always)]
 pub fn xlb_frags(ctx: XdpContext) -> u32 {
-    frame::receive::<true>(ctx.ctx)
+    let action = frame::receive::<true>(ctx.ctx);
+    #[cfg(feature = "log")]
+    log::verdict(ctx.ctx, action);
+    action
 }
 
 #[panic_handler]

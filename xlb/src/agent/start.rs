@@ -149,6 +149,8 @@ async fn start(config: &Config, attach: &[InterfaceSpec], directory: StateDir) -
         let limits = Limits { slots: config.slots, ..Limits::default() };
         Datapath::create(&config.pins, limits).inspect_err(|_| load::remove_pins(&config.pins))?
     };
+    #[cfg(feature = "ebpf-log")]
+    crate::dataplane::log::follow(&datapath);
     let capacity = datapath.slot_capacity().min(if adopted { u32::MAX } else { config.slots });
     let loaded = directory.load(capacity).map_err(|e| Fault::new(e.to_string()).help(e.help()))?;
     for note in &loaded.notes {

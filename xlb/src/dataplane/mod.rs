@@ -30,6 +30,10 @@ pub mod counters;
 /// Running the programs on frames of one's own.
 pub mod test_run;
 
+/// What the program has to say.
+#[cfg(feature = "ebpf-log")]
+pub mod log;
+
 /// The shapes of xlb-common as values of aya's maps.
 mod pod;
 

@@ -32,7 +32,14 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub struct Process {
     name: String,
     child: Child,
-    log: PathBuf,
+    log: Log,
+}
+
+/// Where it logs, behind what others of its name have written.
+#[derive(Debug)]
+struct Log {
+    file: PathBuf,
+    start: usize,
 }
 
 impl Process {
@@ -58,7 +65,7 @@ impl Process {
         Ok((process, stdin, stdout))
     }
 
-    fn spawn(name: &str, mut command: Command, log: PathBuf) -> Result<Self> {
+    fn spawn(name: &str, mut command: Command, log: Log) -> Result<Self> {
         let child =
             command.spawn().with_context(|| format!("cannot start {}", describe(&command)))?;
         Ok(Self { name: name.into(), child, log })
@@ -71,8 +78,10 @@ impl Process {
 
     /// What it has written so far.
     pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|log| String::from_utf8_lossy(&log).into_owned())
+        fs::read(&self.log.file)
+            .map(|log| {
+                String::from_utf8_lossy(log.get(self.log.start..).unwrap_or(&[])).into_owned()
+            })
             .unwrap_or_default()
     }
 
@@ -125,12 +134,13 @@ impl Drop for Process {
     }
 }
 
-fn log_file(name: &str, directory: &Path) -> Result<(PathBuf, File)> {
-    let log = directory.join(format!("{name}.log"));
+fn log_file(name: &str, directory: &Path) -> Result<(Log, File)> {
+    let path = directory.join(format!("{name}.log"));
     let file = File::options()
         .create(true)
         .append(true)
-        .open(&log)
-        .with_context(|| format!("cannot write {}", log.display()))?;
-    Ok((log, file))
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let start = usize::try_from(file.metadata()?.len())?;
+    Ok((Log { file: path, start }, file))
 }

@@ -6,7 +6,8 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    os::fd::OwnedFd,
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -126,10 +127,36 @@ impl Namespace {
     ///
     /// A veth takes what XDP sends to it only while its own end has a program, too.
     pub fn attach_pass(&self, interface: &str) -> Result<OwnedFd> {
+        const XDP_PASS: u32 = 2;
+        self.attach(interface, |ifindex| sys::attach_verdict(ifindex, XDP_PASS))
+    }
+
+    /// Attaches a program that drops every packet; it stays as long as the descriptor does.
+    pub fn attach_drop(&self, interface: &str) -> Result<OwnedFd> {
+        const XDP_DROP: u32 = 1;
+        self.attach(interface, |ifindex| sys::attach_verdict(ifindex, XDP_DROP))
+    }
+
+    /// Attaches a program that redirects every packet to what `key` stands for in a device map; it
+    /// stays as long as the descriptor does.
+    pub fn attach_redirect(
+        &self,
+        interface: &str,
+        map: BorrowedFd<'_>,
+        key: u32,
+    ) -> Result<OwnedFd> {
+        self.attach(interface, |ifindex| sys::attach_redirect(ifindex, map, key))
+    }
+
+    fn attach(
+        &self,
+        interface: &str,
+        attach: impl FnOnce(u32) -> io::Result<OwnedFd> + Send,
+    ) -> Result<OwnedFd> {
         self.within(|| {
             let ifindex = if_nametoindex(interface)
                 .with_context(|| format!("no interface {interface} in {}", self.name()))?;
-            sys::attach_pass(ifindex).with_context(|| {
+            attach(ifindex).with_context(|| {
                 format!("cannot attach an XDP program to {interface} in {}", self.name())
             })
         })

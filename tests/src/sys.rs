@@ -1,11 +1,11 @@
-//! The system calls that need `unsafe`: hooks before exec, and `bpf(2)` for a program of two
-//! instructions, which is not worth a loader.
+//! The system calls that need `unsafe`: hooks before exec, and `bpf(2)` for programs of a few
+//! instructions, which are not worth a loader.
 #![allow(unsafe_code)]
 
 use std::{
     fs::File,
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
     os::unix::process::CommandExt as _,
     process::Command,
 };
@@ -68,22 +68,47 @@ struct LinkCreate {
     flags: u32,
 }
 
-/// Attaches a program that passes every packet, natively, to an interface of the calling thread's
-/// namespace. It stays as long as the descriptor does.
-pub fn attach_pass(ifindex: u32) -> io::Result<OwnedFd> {
-    // r0 = XDP_PASS; exit
-    let instructions: [u64; 2] = [0x0000_0002_0000_00b7, 0x0000_0000_0000_0095];
+/// `exit`: `r0` is the verdict.
+const EXIT: u64 = 0x95;
+
+/// Attaches a program that gives every packet the same verdict, natively, to an interface of the
+/// calling thread's namespace. It stays as long as the descriptor does.
+pub fn attach_verdict(ifindex: u32, verdict: u32) -> io::Result<OwnedFd> {
+    // r0 = verdict
+    attach(ifindex, &[u64::from(verdict) << 32 | 0xb7, EXIT])
+}
+
+/// Attaches a program that redirects every packet to what `key` stands for in a device map.
+pub fn attach_redirect(ifindex: u32, map: BorrowedFd<'_>, key: u32) -> io::Result<OwnedFd> {
+    const BPF_FUNC_REDIRECT_MAP: u64 = 51;
+    attach(
+        ifindex,
+        &[
+            // r1 = the map, in two halves
+            (map.as_raw_fd() as u64) << 32 | 0x1118,
+            0,
+            // r2 = key (of 32 bits)
+            u64::from(key) << 32 | 0x02b4,
+            // r3 = 0
+            0x03b7,
+            BPF_FUNC_REDIRECT_MAP << 32 | 0x85,
+            EXIT,
+        ],
+    )
+}
+
+fn attach(ifindex: u32, instructions: &[u64]) -> io::Result<OwnedFd> {
     let license = c"GPL";
     let mut load = ProgLoad {
         prog_type: BPF_PROG_TYPE_XDP,
-        insn_cnt: 2,
+        insn_cnt: instructions.len() as u32,
         insns: instructions.as_ptr() as u64,
         license: license.as_ptr() as u64,
         prog_flags: BPF_F_XDP_HAS_FRAGS,
         expected_attach_type: BPF_XDP,
         ..ProgLoad::default()
     };
-    load.prog_name[..8].copy_from_slice(b"lab_pass");
+    load.prog_name[..3].copy_from_slice(b"lab");
     let program = bpf(BPF_PROG_LOAD, &load)?;
     bpf(
         BPF_LINK_CREATE,

@@ -96,7 +96,7 @@ fn another_programs_interface_is_left_alone() {
     for mode in ["auto", "native", "generic"] {
         let refused = agent.output(&["attach", "theirs", "--mode", mode]).unwrap();
         let says =
-            ["theirs", "another XDP program", "lab_pass", "native", "ip link set dev theirs"];
+            ["theirs", "another XDP program", "\"lab\"", "native", "ip link set dev theirs"];
         fails(&refused, 1, &says);
     }
     assert_eq!(agent.json(&["status"]).unwrap()["interfaces"], Value::Array(Vec::new()));

@@ -95,8 +95,7 @@ fn another_programs_interface_is_left_alone() {
     agent.start(&[]).unwrap();
     for mode in ["auto", "native", "generic"] {
         let refused = agent.output(&["attach", "theirs", "--mode", mode]).unwrap();
-        let says =
-            ["theirs", "another XDP program", "\"lab\"", "native", "ip link set dev theirs"];
+        let says = ["theirs", "another XDP program", "\"lab\"", "native", "ip link set dev theirs"];
         fails(&refused, 1, &says);
     }
     assert_eq!(agent.json(&["status"]).unwrap()["interfaces"], Value::Array(Vec::new()));

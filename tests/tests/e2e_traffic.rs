@@ -38,6 +38,10 @@ fn noise(length: usize) -> Vec<u8> {
 /// Everything that a cabling has to carry.
 fn traffic(arms: Arms, mtu: u32, file_size: usize) {
     let scene = Scene::serving(Plan { arms, backends: 2, mtu }).unwrap();
+    for interface in scene.status().unwrap()["interfaces"].as_array().unwrap() {
+        // Generic mode would carry it all, too.
+        assert_eq!(interface["attached"], "native", "{interface}");
+    }
     let body = noise(file_size);
     for backend in &scene.topology.backends {
         let files = scene.lab.directory().join(format!("{}-www", backend.name));
@@ -49,7 +53,6 @@ fn traffic(arms: Arms, mtu: u32, file_size: usize) {
             let answer = format!("http://{}/", service.vip);
             let answer = scene.topology.client.run("curl", &["-sS", "-m", "20", &answer]).unwrap();
             assert!(["b1\n", "b2\n"].contains(&answer.as_str()), "{answer:?}");
-            // Down and up again: nginx takes the upload to a directory and says that it may not.
             let file = scene.lab.directory().join(service.name);
             let url = format!("http://{}/files/noise", service.vip);
             let args = ["-sSf", "-m", "30", "-o", file.to_str().unwrap(), &url];

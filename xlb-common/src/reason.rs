@@ -14,6 +14,17 @@ pub enum Action {
     Drop,
 }
 
+impl Action {
+    /// The word that users see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::HandUp => "hand-up",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $name:literal, $action:ident;)+) => {
         /// Why a packet was not simply forwarded.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use xlb_common::reason::{Action, Reason};
+use xlb_common::reason::Reason;
 
 use crate::api::types::{
     Announce, AttachMode, BackendStats, BackendStatus, Counters, CpuStats, InterfaceStatus, Mode,
@@ -194,12 +194,7 @@ fn reasons(second: u64) -> Vec<ReasonCount> {
         .iter()
         .map(|reason| ReasonCount {
             reason: reason.name().to_owned(),
-            action: match reason.action() {
-                Action::Pass => "pass",
-                Action::HandUp => "hand-up",
-                Action::Drop => "drop",
-            }
-            .to_owned(),
+            action: reason.action().name().to_owned(),
             description: reason.description().to_owned(),
             packets: rate(*reason) * second,
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 use xlb_common::layout::TargetCounters;
-use xlb_common::reason::{Action, Reason};
+use xlb_common::reason::Reason;
 
 use super::actor::Actor;
 use super::change::failed;
@@ -184,12 +184,7 @@ impl Actor {
             .iter()
             .map(|reason| ReasonCount {
                 reason: reason.name().to_owned(),
-                action: match reason.action() {
-                    Action::Pass => "pass",
-                    Action::HandUp => "hand-up",
-                    Action::Drop => "drop",
-                }
-                .to_owned(),
+                action: reason.action().name().to_owned(),
                 description: reason.description().to_owned(),
                 packets: counts[*reason as usize],
             })
@@ -198,12 +193,11 @@ impl Actor {
     }
 
     /// Keeps what removed backends have counted in their service's sums.
-    pub(super) fn keep_removed_counters(&mut self, before: &BTreeSet<u16>, after: &BTreeSet<u16>) {
+    pub(super) fn keep_removed_counters(&mut self, after: &BTreeSet<u16>) {
         let mut kept = Vec::new();
         for (service, _) in self.planned_services() {
             for backend in &service.backends {
-                if before.contains(&backend.target)
-                    && !after.contains(&backend.target)
+                if !after.contains(&backend.target)
                     && let Ok(total) = self.datapath.target_total(backend.target)
                 {
                     kept.push((service.name.clone(), total));

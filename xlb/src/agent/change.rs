@@ -79,7 +79,7 @@ impl Actor {
         self.directory.save(&state).map_err(|error| anyhow!("{error}; {}", error.help()))?;
 
         // From here on nothing can fail.
-        self.keep_removed_counters(&before, &after);
+        self.keep_removed_counters(&after);
         self.state = state;
         self.datapath.write_indexes(&indexes);
         for (service, wanted) in planned.iter().zip(&wanted) {

@@ -17,7 +17,7 @@ use aya_obj::programs::XdpAttachType;
 use xlb_common::layout::*;
 
 use super::pod::Raw;
-use super::shared::{Shared, field};
+use super::shared::Shared;
 
 /// The eBPF object, built with this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/xlb-ebpf"));
@@ -252,11 +252,6 @@ impl Maps {
             flows: HashMap::try_from(Map::HashMap(pinned(pins, "FLOWS")?))?,
             pending: HashMap::try_from(Map::HashMap(pinned(pins, PENDING)?))?,
         })
-    }
-
-    /// The time after which the program does not trust precomputed next hops, in jiffies.
-    pub fn deadline(&self) -> u64 {
-        self.hot.read(0, field!(Hot, control.deadline))
     }
 }
 
